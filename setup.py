@@ -1,0 +1,100 @@
+"""The extension modules and their compile flags; all metadata is in pyproject.toml.
+
+Switches, read from the environment:
+    FASTBATCH_SANITIZE=address,undefined   build with these sanitizers
+    FASTBATCH_DEBUG=1                      debug symbols, no optimisation
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+NATIVE = Path("src/fastbatch/_native")
+SANITIZE = os.environ.get("FASTBATCH_SANITIZE", "")
+DEBUG = os.environ.get("FASTBATCH_DEBUG", "") == "1"
+
+# Extension module -> the C and C++ files beside it.
+EXTENSIONS = {
+    "array": [],
+    "signals": [],
+    "random": ["fb_random.c"],
+    "shuffle": ["fb_random.c", "fb_shuffle.c", "fb_scatter.c", "fb_permutation.c"],
+    "permutation": ["fb_random.c", "fb_shuffle.c", "fb_scatter.c", "fb_permutation.c", "fb_sequential.c"],
+    "take": ["fb_gather.c", "fb_index.c"],
+    "sampler": [
+        "fb_balanced.c",
+        "fb_deal.c",
+        "fb_permutation.c",
+        "fb_random.c",
+        "fb_scatter.c",
+        "fb_sequential.c",
+        "fb_shuffle.c",
+        "fb_shuffled.c",
+    ],
+    "column": ["fb_gather.c"],
+    "structure": [],
+    "engine": ["fb_cursor.cpp", "fb_pool.cpp"],
+}
+CPLUSPLUS = {"engine"}
+
+DIRECTIVES = {
+    "language_level": 3,
+    "binding": True,
+    "embedsignature": False,
+    "boundscheck": False,
+    "wraparound": False,
+    "initializedcheck": False,
+    "cdivision": True,
+    "show_performance_hints": True,
+}
+
+# The C API of numpy 1.26, the declared floor, carries the number of 1.25.
+MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION")]
+
+
+def compile_flags(language):
+    if sys.platform == "win32":
+        # Constexpr mutexes crash beside an older msvcp140.dll.
+        return ["/O2", "/std:c++17", "/D_DISABLE_CONSTEXPR_MUTEX_CONSTRUCTOR"] if language == "c++" else ["/O2"]
+    flags = ["-O0", "-g"] if DEBUG else ["-O3", "-g0"]
+    if SANITIZE:
+        flags = ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all"]
+    # Orders are integer work that must not depend on how a compiler fuses floating point.
+    flags += ["-ffp-contract=off", "-fvisibility=hidden"]
+    return flags + (["-std=c++17"] if language == "c++" else ["-std=c11"])
+
+
+def link_flags():
+    if sys.platform == "win32":
+        return []
+    return [f"-fsanitize={SANITIZE}"] if SANITIZE else []
+
+
+def extension(name, sources):
+    language = "c++" if name in CPLUSPLUS else "c"
+    csrc = NATIVE / "csrc"
+    return Extension(
+        f"fastbatch._native.{name}",
+        sources=[str(NATIVE / f"{name}.pyx")] + [str(csrc / source) for source in sources],
+        depends=[str(path) for path in sorted(csrc.iterdir())],
+        include_dirs=[str(csrc), np.get_include()],
+        define_macros=MACROS,
+        extra_compile_args=compile_flags(language),
+        extra_link_args=link_flags(),
+        language=language,
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(name, sources) for name, sources in EXTENSIONS.items()],
+        build_dir="build/cython",  # generated C depends on the numpy it was made with: never in src/, never shipped
+        compiler_directives=DIRECTIVES,
+        nthreads=0,
+    ),
+    options={"build_ext": {"parallel": os.cpu_count()}},
+)

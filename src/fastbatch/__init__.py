@@ -1,0 +1,11 @@
+"""Mini-batches from arrays you already have, as fast as memory allows."""
+
+from fastbatch._native.permutation import permutation
+from fastbatch._native.shuffle import shuffle
+from fastbatch._native.take import take
+from fastbatch.loader import Loader
+from fastbatch.samplers import Balanced, Sequential, Shuffle
+
+__version__ = "0.1.0"
+
+__all__ = ["Balanced", "Loader", "Sequential", "Shuffle", "permutation", "shuffle", "take"]

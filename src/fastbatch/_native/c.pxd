@@ -1,0 +1,125 @@
+"""The C layer, as csrc/ declares it: see the headers for what each function needs and promises."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+
+cdef extern from "fb_base.h" nogil:
+    ctypedef int (*fb_poll_function)(void *argument) noexcept nogil
+
+    ctypedef struct fb_poll:
+        fb_poll_function function
+        void *argument
+
+
+cdef extern from "fb_random.h" nogil:
+    enum:
+        FB_ORDER_VERSION
+        FB_BLOCK
+
+    ctypedef struct fb_key:
+        uint64_t word[2]
+
+    ctypedef struct fb_seed:
+        uint64_t word[4]
+
+    ctypedef struct fb_sfc64:
+        pass
+
+    fb_seed fb_derive(fb_key root, uint64_t epoch, uint64_t stream, uint64_t unit, uint64_t part)
+    fb_sfc64 fb_sfc64_begin(fb_seed seed)
+    uint64_t fb_next(fb_sfc64 *rng)
+    void fb_draw_descending(fb_sfc64 *rng, uint64_t bound, size_t count, uint64_t *out)
+
+
+cdef extern from "fb_permutation.h" nogil:
+    ctypedef struct fb_permutation:
+        uint64_t starts[1]  # really as many as there are units, and one
+
+    int fb_permutation_begin(fb_permutation *permutation, void *rows, size_t row_nbytes, uint64_t n_rows, fb_key key,
+                             uint64_t epoch, fb_poll poll)
+    uint64_t fb_permutation_n_units(const fb_permutation *permutation)
+    int fb_permutation_prepare(const fb_permutation *permutation, uint64_t unit, fb_poll poll)
+
+
+cdef extern from "fb_sampler.h" nogil:
+    enum:
+        FB_NO_MEMORY
+
+    const uint64_t FB_NARROW_ROWS
+
+    ctypedef struct fb_sampler:
+        uint64_t n_rows
+        uint64_t length
+        int wide
+        int consecutive
+        int (*begin)(const fb_sampler *sampler, fb_key key, uint64_t epoch, fb_poll poll, void **state) noexcept nogil
+        uint64_t (*n_units)(const void *state) noexcept nogil
+        uint64_t (*unit_of)(const void *state, uint64_t position) noexcept nogil
+        int (*prepare)(void *state, uint64_t unit, fb_poll poll) noexcept nogil
+        void (*draw)(void *state, uint64_t position, void *out, size_t n) noexcept nogil
+        void (*end)(void *state) noexcept nogil
+
+    int fb_count_up(int wide, uint64_t first, void *out, uint64_t n, fb_poll poll)
+
+
+cdef extern from "fb_sequential.h" nogil:
+    fb_sampler fb_sequential(uint64_t n_rows)
+
+
+cdef extern from "fb_shuffled.h" nogil:
+    fb_sampler fb_shuffled(uint64_t n_rows)
+
+
+cdef extern from "fb_balanced.h" nogil:
+    ctypedef struct fb_balanced:
+        fb_sampler sampler
+        uint32_t n_classes
+        const void *members
+        const uint64_t *starts
+        const uint64_t *shares
+        uint64_t total_share
+
+    void fb_balanced_init(fb_balanced *balanced)
+    void fb_group_rows(const uint32_t *codes, uint64_t n_rows, uint32_t n_classes, int wide, uint64_t *starts,
+                       void *members)
+
+
+cdef extern from "fb_column.h" nogil:
+    ctypedef struct fb_rows:
+        const void *index
+        size_t n
+        size_t n_ahead
+        size_t n_warm
+        int wide
+        int consecutive
+
+    ctypedef struct fb_context:
+        uint64_t key[2]
+        uint64_t epoch
+        uint64_t position
+
+    ctypedef struct fb_column:
+        uint64_t (*fill)(const fb_column *column, const fb_rows *rows, void *slot,
+                         const fb_context *context) noexcept nogil
+        size_t row_nbytes
+
+
+cdef extern from "fb_gather.h" nogil:
+    ctypedef struct fb_source:
+        const char *rows
+        int64_t stride
+        size_t row_nbytes
+        uint64_t n_rows
+
+    ctypedef struct fb_gather_column:
+        fb_column column
+        fb_source source
+
+    void fb_gather(const fb_source *source, const fb_rows *rows, char *out)
+    uint64_t fb_gather_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+    uint64_t fb_row_number_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
+cdef extern from "fb_index.h" nogil:
+    size_t fb_check_rows(const void *index, size_t item_nbytes, int is_signed, size_t n, uint64_t n_rows, int wide,
+                         void *out)

@@ -1,0 +1,92 @@
+import numpy as np
+
+cimport numpy as cnp
+
+from fastbatch._native.array cimport require_plain, row_nbytes_of, rows_are_contiguous
+from fastbatch._native.c cimport fb_column, fb_gather_column, fb_gather_fill, fb_row_number_fill, fb_source
+
+cnp.import_array()
+
+# DLPack's type codes, for what NumPy's kinds hold.
+DLPACK_CODES = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}
+
+
+def dlpack_type_of(dtype):
+    """DLPack's (code, bits, lanes) of a dtype, or None where it has none."""
+    dtype = np.dtype(dtype)
+    code = DLPACK_CODES.get(dtype.kind)
+    if code is None or not dtype.isnative or dtype.itemsize > 16:
+        return None
+    return (code, dtype.itemsize * 8, 1)
+
+
+cdef fb_source source_of(cnp.ndarray array) noexcept:
+    cdef fb_source source
+    source.rows = <const char *>cnp.PyArray_DATA(array)
+    source.stride = cnp.PyArray_STRIDE(array, 0)
+    source.row_nbytes = row_nbytes_of(array)
+    source.n_rows = cnp.PyArray_DIM(array, 0)
+    return source
+
+
+cdef class Column:
+    """How to write rows of one array into a slot.
+
+    Attributes
+    ----------
+    dtype, row_shape
+        Of the slot: n rows of it are an array of shape (n, *row_shape).
+    dlpack_type : tuple of (code, bits, lanes) or None
+        What an element is to other frameworks.
+    """
+
+    @property
+    def row_nbytes(self):
+        """Bytes of one row in the slot."""
+        return self.column.row_nbytes
+
+
+cdef class GatherColumn(Column):
+    """Rows copied as they are, from an array whose rows are contiguous.
+
+    Parameters
+    ----------
+    source : ndarray of shape (n, ...)
+    dlpack_type : tuple, optional
+        Where the elements are not what the dtype says: bfloat16 held as uint16.
+    blocking : bool
+        The source is a file mapped into memory.
+    """
+
+    cdef fb_gather_column storage
+    cdef readonly cnp.ndarray source
+
+    def __cinit__(self, cnp.ndarray source not None, *, dlpack_type=None, bint blocking=False):
+        require_plain(source, "source")
+        if source.ndim == 0 or not rows_are_contiguous(source):
+            raise ValueError("source must have rows, each of them contiguous")
+        self.source = source
+        self.dtype = source.dtype
+        self.row_shape = (<object>source).shape[1:]
+        self.dlpack_type = dlpack_type_of(source.dtype) if dlpack_type is None else dlpack_type
+        self.blocking = blocking
+        self.kernel = "gather"
+        self.storage.column.fill = fb_gather_fill
+        self.storage.source = source_of(source)
+        self.storage.column.row_nbytes = self.storage.source.row_nbytes
+        self.column = &self.storage.column
+
+
+cdef class RowNumberColumn(Column):
+    """The row numbers of a batch, as int64."""
+
+    cdef fb_column storage
+
+    def __cinit__(self):
+        self.dtype = np.dtype(np.int64)
+        self.row_shape = ()
+        self.dlpack_type = dlpack_type_of(np.int64)
+        self.kernel = "row numbers"
+        self.storage.fill = fb_row_number_fill
+        self.storage.row_nbytes = 8
+        self.column = &self.storage

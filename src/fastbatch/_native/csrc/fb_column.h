@@ -1,0 +1,33 @@
+/* The contract of a column: HOW to write rows of one array into a slot. It knows nothing of order, threads or
+ * frameworks. A column is read-only while batches are filled, so that any number of threads may fill different slots
+ * at once; `fill` takes no GIL and allocates nothing. */
+#ifndef FB_COLUMN_H
+#define FB_COLUMN_H
+
+#include "fb_base.h"
+
+/* The rows of one ticket. */
+typedef struct fb_rows {
+    const void *index; /* (n + n_ahead,) uint32, or uint64 when `wide` */
+    size_t n;          /* rows to write */
+    size_t n_ahead;    /* rows known to be wanted next: may be prefetched, are never written */
+    size_t n_warm;     /* of the n + n_ahead, the first that were `ahead` of the fill before this one, by this thread */
+    int wide;
+    int consecutive; /* the n rows follow each other in the source */
+} fb_rows;
+
+/* What random augmentation draws from: the same whoever fills. */
+typedef struct fb_context {
+    uint64_t key[2];
+    uint64_t epoch;
+    uint64_t position; /* of the first row, in the epoch's global order */
+} fb_context;
+
+typedef struct fb_column fb_column;
+struct fb_column {
+    /* Writes rows->n rows of row_nbytes bytes into `slot`; returns 0, or 1 + the first row that cannot be written. */
+    uint64_t (*fill)(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
+    size_t row_nbytes; /* of one row in the slot */
+};
+
+#endif

@@ -1,0 +1,31 @@
+/* Rows of an array, gathered into a contiguous buffer with rolling prefetch. */
+#ifndef FB_GATHER_H
+#define FB_GATHER_H
+
+#include "fb_base.h"
+#include "fb_column.h"
+
+/* (n_rows, row_nbytes), `stride` bytes from row to row. */
+typedef struct fb_source {
+    const char *rows;
+    int64_t stride;
+    size_t row_nbytes;
+    uint64_t n_rows;
+} fb_source;
+
+/* Copies row rows->index[i] of the source to row i of `out`, (n, row_nbytes). Needs every index in range; `out` must not
+ * overlap the source. Costs one cache miss per line, as many at once as the machine bears. */
+void fb_gather(const fb_source *source, const fb_rows *rows, char *FB_RESTRICT out);
+
+/* A column whose rows are copied as they are. */
+typedef struct fb_gather_column {
+    fb_column column;
+    fb_source source;
+} fb_gather_column;
+
+uint64_t fb_gather_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
+
+/* A column that writes the row numbers themselves, as int64. */
+uint64_t fb_row_number_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
+
+#endif

@@ -1,0 +1,124 @@
+#include "fb_memory.h"  // first: see there
+
+#include "fb_pool.hpp"
+
+#include <new>
+
+namespace fb {
+
+namespace {
+
+constexpr std::uintptr_t kCountMask = alignof(Buffer) - 1;
+
+// A list that looks overfull to whoever returns a buffer: it is freed instead. So nobody who has pushed a buffer, and
+// with it the reference that kept the pool alive, needs to look at the pool again.
+constexpr std::uintptr_t kClosed = kCountMask;
+
+Buffer *buffer_of(std::uintptr_t word) { return reinterpret_cast<Buffer *>(word & ~kCountMask); }
+
+void *allocate_memory(void *, std::size_t nbytes) { return fb_allocate(nbytes); }
+
+void free_memory(void *, void *memory, std::size_t) { fb_free(memory); }
+
+void end_lease(fb_dl_managed_tensor *self) { Pool::release(static_cast<Buffer *>(self->manager)); }
+
+}  // namespace
+
+Allocator default_allocator() { return {allocate_memory, free_memory, nullptr}; }
+
+Pool::Pool(unsigned ndim, unsigned keep, Allocator allocator) noexcept
+    : allocator_(allocator), ndim_(ndim), keep_(keep < kCountMask ? keep : kCountMask - 1) {}
+
+Pool *Pool::create(unsigned ndim, unsigned keep, Allocator allocator) noexcept {
+    return new (std::nothrow) Pool(ndim, keep, allocator);
+}
+
+Buffer *Pool::allocate(std::size_t nbytes) noexcept {
+    Buffer *buffer = new (std::nothrow) Buffer();
+    if (buffer == nullptr) return nullptr;
+    buffer->shape = new (std::nothrow) std::int64_t[2 * ndim_ + 1];
+    buffer->data = static_cast<char *>(allocator_.allocate(allocator_.context, nbytes));
+    if (buffer->shape == nullptr || buffer->data == nullptr) {
+        if (buffer->data != nullptr) allocator_.free(allocator_.context, buffer->data, nbytes);
+        delete[] buffer->shape;
+        delete buffer;
+        return nullptr;
+    }
+    buffer->pool = this;
+    buffer->nbytes = nbytes;
+    buffer->tensor.manager = buffer;
+    buffer->tensor.deleter = end_lease;
+    buffer->tensor.tensor.data = buffer->data;
+    buffer->tensor.tensor.shape = buffer->shape;
+    buffer->tensor.tensor.strides = buffer->shape + ndim_;
+    references_.fetch_add(1, std::memory_order_relaxed);
+    allocated_.fetch_add(1, std::memory_order_relaxed);
+    return buffer;
+}
+
+void Pool::destroy(Buffer *buffer) noexcept {
+    allocator_.free(allocator_.context, buffer->data, buffer->nbytes);
+    delete[] buffer->shape;
+    delete buffer;
+    drop_reference();
+}
+
+void Pool::drop_reference() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+Buffer *Pool::acquire(std::size_t nbytes) noexcept {
+    if (nbytes > largest_) largest_ = nbytes;
+    for (;;) {
+        if (idle_ == nullptr) idle_ = buffer_of(returned_.exchange(0, std::memory_order_acquire));
+        if (idle_ == nullptr) break;
+        Buffer *buffer = idle_;
+        idle_ = buffer->next;
+        if (buffer->nbytes >= nbytes) {
+            buffer->leases.store(1, std::memory_order_relaxed);
+            return buffer;
+        }
+        destroy(buffer);  // from before batches grew
+    }
+    Buffer *buffer = allocate(largest_ > 0 ? largest_ : 1);
+    if (buffer != nullptr) buffer->leases.store(1, std::memory_order_relaxed);
+    return buffer;
+}
+
+void Pool::release(Buffer *buffer) noexcept {
+    // Only a holder can add holders: one that sees itself alone needs no read-modify-write.
+    if (buffer->leases.load(std::memory_order_acquire) != 1 &&
+        buffer->leases.fetch_sub(1, std::memory_order_acq_rel) != 1)
+        return;
+    buffer->leases.store(0, std::memory_order_relaxed);
+    buffer->pool->take_back(buffer);
+}
+
+void Pool::take_back(Buffer *buffer) noexcept {
+    std::uintptr_t head = returned_.load(std::memory_order_relaxed);
+    do {
+        if ((head & kCountMask) >= keep_) {
+            destroy(buffer);
+            return;
+        }
+        buffer->next = buffer_of(head);
+    } while (!returned_.compare_exchange_weak(head, reinterpret_cast<std::uintptr_t>(buffer) | ((head & kCountMask) + 1),
+                                              std::memory_order_release, std::memory_order_relaxed));
+}
+
+void Pool::close() noexcept {
+    destroy_all(idle_);
+    idle_ = nullptr;
+    destroy_all(buffer_of(returned_.exchange(kClosed, std::memory_order_acquire)));
+    drop_reference();
+}
+
+void Pool::destroy_all(Buffer *buffer) noexcept {
+    while (buffer != nullptr) {
+        Buffer *next = buffer->next;
+        destroy(buffer);
+        buffer = next;
+    }
+}
+
+}  // namespace fb

@@ -1,0 +1,39 @@
+/* The contract of a sampler: WHICH rows, in which order. It knows nothing of data, buffers or threads.
+ *
+ * An order is a pure function of (key, epoch), whatever the batch size, the ranks, the threads or the machine. Row
+ * numbers are uint32 when the sampler draws from fewer than 2^32 rows, else uint64 (`wide`). Nothing here takes the
+ * GIL. Several epochs may be alive at once. */
+#ifndef FB_SAMPLER_H
+#define FB_SAMPLER_H
+
+#include "fb_base.h"
+#include "fb_random.h"
+
+/* What a call answers when there is no memory; any other answer but 0 is the poll's. */
+enum { FB_NO_MEMORY = -12 };
+
+#define FB_NARROW_ROWS (UINT64_C(1) << 32)
+
+typedef struct fb_sampler fb_sampler;
+struct fb_sampler {
+    uint64_t n_rows; /* rows it draws from */
+    uint64_t length; /* rows of an epoch */
+    int wide;
+    int consecutive; /* the row at position p is p */
+
+    /* *state becomes one epoch's order. Returns 0, FB_NO_MEMORY or what `poll` answered; then *state is NULL. */
+    int (*begin)(const fb_sampler *sampler, fb_key key, uint64_t epoch, fb_poll poll, void **state);
+    /* Independent pieces of work: any thread may prepare any unit, once, ahead of need. NULL unit_of: there are none. */
+    uint64_t (*n_units)(const void *state);
+    uint64_t (*unit_of)(const void *state, uint64_t position);
+    int (*prepare)(void *state, uint64_t unit, fb_poll poll);
+    /* out, (n,): the rows at [position, position + n) of the epoch's global order, whose units are prepared. One thread
+     * at a time; O(n) when positions rise. */
+    void (*draw)(void *state, uint64_t position, void *out, size_t n);
+    void (*end)(void *state);
+};
+
+/* out[i] = first + i. Returns 0, or what `poll` answered. */
+int fb_count_up(int wide, uint64_t first, void *out, uint64_t n, fb_poll poll);
+
+#endif

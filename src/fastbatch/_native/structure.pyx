@@ -1,0 +1,125 @@
+"""Batches in the shape of the user's data: arrays, tuples, lists, dicts, namedtuples and dataclasses, nested."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_New, PyTuple_SET_ITEM
+
+cdef enum:
+    IS_LEAF
+    IS_TUPLE
+    IS_LIST
+    IS_DICT
+    IS_NAMEDTUPLE
+    IS_DATACLASS
+
+CODES = {"leaf": IS_LEAF, "tuple": IS_TUPLE, "list": IS_LIST, "dict": IS_DICT, "namedtuple": IS_NAMEDTUPLE,
+         "dataclass": IS_DATACLASS}
+
+
+cdef class Structure:
+    """A tree with arrays as leaves.
+
+    Attributes
+    ----------
+    kind : str
+        "leaf", "tuple", "list", "dict", "namedtuple" or "dataclass".
+    children : tuple of Structure
+    keys : tuple or None
+        Of the children, in a dict, namedtuple or dataclass.
+    factory : type or None
+        What makes a namedtuple or dataclass.
+    """
+
+    def __init__(self, kind, children=(), keys=None, factory=None):
+        self.kind = kind
+        self.code = CODES[kind]
+        self.children = tuple(children)
+        self.keys = keys
+        self.factory = factory
+
+    @property
+    def n_leaves(self):
+        """How many arrays the tree holds."""
+        return 1 if self.kind == "leaf" else sum(child.n_leaves for child in self.children)
+
+    def unflatten(self, leaves):
+        """The tree over `leaves`, from left to right."""
+        if len(leaves) != self.n_leaves:
+            raise ValueError(f"the structure has {self.n_leaves} leaves, got {len(leaves)}")
+        cdef Py_ssize_t at = 0
+        return self.build(tuple(leaves), &at)
+
+    cdef object build(self, tuple leaves, Py_ssize_t *at):
+        cdef Py_ssize_t i, n = len(self.children)
+        cdef object built
+        cdef Structure child
+        if self.code == IS_LEAF:
+            built = <object>PyTuple_GET_ITEM(leaves, at[0])
+            at[0] += 1
+            return built
+        if self.code == IS_DICT:
+            return {key: (<Structure>child).build(leaves, at) for key, child in zip(self.keys, self.children)}
+        cdef tuple parts = PyTuple_New(n)
+        for i in range(n):
+            child = <Structure>self.children[i]
+            built = child.build(leaves, at)
+            Py_INCREF(built)
+            PyTuple_SET_ITEM(parts, i, built)
+        if self.code == IS_TUPLE:
+            return parts
+        if self.code == IS_LIST:
+            return list(parts)
+        if self.code == IS_NAMEDTUPLE:
+            return self.factory(*parts)
+        return self.factory(**dict(zip(self.keys, parts)))
+
+
+LEAF = Structure("leaf")
+
+
+def flatten(data, is_leaf, path="data"):
+    """The structure of `data`, its leaves and their paths, from left to right.
+
+    Parameters
+    ----------
+    is_leaf : callable
+        Whether an object is an array; asked first.
+    path : str
+        What to call the root in messages.
+
+    Returns
+    -------
+    structure : Structure
+    leaves : list
+    paths : list of str
+    """
+    if is_leaf(data):
+        return LEAF, [data], [path]
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        kind, keys, factory = "namedtuple", data._fields, type(data)
+        items = [(f"{path}.{key}", item) for key, item in zip(keys, data)]
+    elif isinstance(data, tuple):
+        kind, keys, factory = "tuple", None, None
+        items = [(f"{path}[{i}]", item) for i, item in enumerate(data)]
+    elif isinstance(data, list):
+        kind, keys, factory = "list", None, None
+        items = [(f"{path}[{i}]", item) for i, item in enumerate(data)]
+    elif isinstance(data, Mapping):
+        kind, keys, factory = "dict", tuple(data), None
+        items = [(f"{path}[{key!r}]", data[key]) for key in keys]
+    elif dataclasses.is_dataclass(data) and not isinstance(data, type):
+        keys = tuple(field.name for field in dataclasses.fields(data) if field.init)
+        kind, factory = "dataclass", type(data)
+        items = [(f"{path}.{key}", getattr(data, key)) for key in keys]
+    else:
+        raise TypeError(f"{path} must be an array, or a tuple, list, dict, namedtuple or dataclass of arrays, "
+                        f"got {type(data).__name__}")
+    structures, leaves, paths = [], [], []
+    for item_path, item in items:
+        structure, below, paths_below = flatten(item, is_leaf, item_path)
+        structures.append(structure)
+        leaves += below
+        paths += paths_below
+    return Structure(kind, structures, keys, factory), leaves, paths

@@ -1,0 +1,108 @@
+"""From a user's data to a tree of columns."""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastbatch._native.column import Column, GatherColumn, RowNumberColumn
+from fastbatch._native.structure import LEAF, Structure, flatten
+from fastbatch.delivery import OUTPUTS, is_array, source_of, wrapper_for
+
+
+class Columns(NamedTuple):
+    """What the engine is made of, and what `Loader.explain` says of it."""
+
+    structure: Structure
+    columns: list[Column]
+    wraps: list
+    paths: list[str]
+    notes: list[str]  # for each column: a copy that had to be made, or ""
+    n_rows: int
+
+
+def make_columns(data: Any, *, output: str | None = None, rows: bool = False) -> Columns:
+    """The columns of `data`, with the row numbers as one more if `rows`.
+
+    Raises
+    ------
+    TypeError
+        A leaf is not an array, holds references, or has no counterpart in the output's framework.
+    ValueError
+        There is no array; an array is 0-d; lengths differ; the data has a key "rows" already.
+    """
+    if output is not None and output not in OUTPUTS:
+        raise ValueError(f"output must be one of {', '.join(map(repr, OUTPUTS))} or None, got {output!r}")
+    structure, leaves, paths = flatten(data, is_array)
+    if not leaves:
+        raise ValueError(f"data must hold at least one array, got {data!r}")
+    columns, wraps, notes, frameworks = [], [], [], set()
+    n_rows = -1
+    for leaf, path in zip(leaves, paths, strict=True):
+        source = source_of(leaf)
+        array, note = _with_contiguous_rows(source.array, path)
+        if n_rows < 0:
+            n_rows = len(array)
+        elif len(array) != n_rows:
+            raise ValueError(f"columns differ in length: {paths[0]} has {n_rows} rows, {path} has {len(array)}")
+        column = GatherColumn(array, dlpack_type=source.dlpack_type, blocking=is_file_backed(array))
+        framework = output or source.framework
+        if framework == "numpy" and source.dlpack_type is not None:
+            raise TypeError(f"{path}: NumPy has no bfloat16; use output='torch', or convert the data")
+        columns.append(column)
+        wraps.append(wrapper_for(framework, column.dtype, column.dlpack_type))
+        notes.append(note)
+        frameworks.add(framework)
+    if rows:
+        structure = with_rows(structure)
+        number = RowNumberColumn()
+        columns.append(number)
+        wraps.append(wrapper_for("torch" if frameworks == {"torch"} else "numpy", number.dtype, number.dlpack_type))
+        paths.append("rows")
+        notes.append("")
+    return Columns(structure, columns, wraps, paths, notes, n_rows)
+
+
+def with_rows(structure: Structure) -> Structure:
+    """The structure of a batch that carries its row numbers as one more leaf, the last."""
+    if structure.kind == "leaf":
+        return Structure("tuple", (LEAF, LEAF))
+    if structure.kind in ("tuple", "list"):
+        return Structure(structure.kind, (*structure.children, LEAF))
+    if "rows" in structure.keys:
+        raise ValueError('rows=True adds the key "rows", which the data has already')
+    return Structure("dict", (*structure.children, LEAF), (*structure.keys, "rows"))
+
+
+def is_file_backed(array: np.ndarray) -> bool:
+    """Whether the memory under an array, or under what it views, is a mapped file."""
+    return file_beneath(array) is not None
+
+
+def file_beneath(array: Any) -> np.memmap | mmap.mmap | None:
+    """The `numpy.memmap` nearest to the file that an array views, or the bare map; None for ordinary memory."""
+    found = None
+    while array is not None:
+        if isinstance(array, np.memmap) or (isinstance(array, mmap.mmap) and found is None):
+            found = array
+        array = array.obj if isinstance(array, memoryview) else getattr(array, "base", None)
+    return found
+
+
+def _with_contiguous_rows(array: np.ndarray, path: str) -> tuple[np.ndarray, str]:
+    if array.ndim == 0:
+        raise ValueError(f"{path} must have an axis of rows, got a 0-d array")
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{path} must not be a masked array; give its data and its mask as two columns")
+    if array.dtype.hasobject or array.dtype.kind == "T":
+        raise TypeError(
+            f"{path} must have items of fixed size held in the array, got dtype {array.dtype}; "
+            "use a numeric dtype, or strings of fixed width such as 'U16'"
+        )
+    row = array[:1]
+    if row.flags.c_contiguous or array.size == 0:
+        return array, ""
+    copy = np.ascontiguousarray(array)
+    return copy, f"copied once ({copy.nbytes:,} bytes): its rows are not contiguous (strides {array.strides})"

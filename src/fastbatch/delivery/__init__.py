@@ -1,0 +1,70 @@
+"""Arrays in, arrays out: one module for each framework, imported when it is used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+#: The frameworks a batch can be handed over to.
+OUTPUTS = ("numpy", "torch")
+
+
+class Source(NamedTuple):
+    """One array of the user's data, as the native layer takes it."""
+
+    array: np.ndarray
+    framework: str
+    dlpack_type: tuple[int, int, int] | None = None  # where the elements are not what the dtype says
+
+
+def is_array(leaf: object) -> bool:
+    """Whether an object is one array rather than a structure of them."""
+    if isinstance(leaf, np.ndarray) or hasattr(leaf, "__dlpack__"):
+        return True
+    if isinstance(leaf, (str, bytes)):
+        return False
+    try:
+        memoryview(leaf)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
+
+
+def source_of(leaf: Any) -> Source:
+    """The memory of an array of any framework, without a copy.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not on the CPU, or of a dtype that has no place in memory of its own.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(leaf, torch.Tensor):
+        from fastbatch.delivery.torch import source_of_tensor
+
+        return source_of_tensor(leaf)
+    if isinstance(leaf, np.ndarray):
+        return Source(leaf, "numpy")
+    if hasattr(leaf, "__dlpack__"):
+        return Source(np.from_dlpack(leaf), "numpy")
+    return Source(np.asarray(memoryview(leaf)), "numpy")
+
+
+def wrapper_for(output: str, dtype: np.dtype, dlpack_type: tuple[int, int, int] | None) -> Callable | None:
+    """What makes a framework's tensor of a DLPack capsule; None for NumPy, whose arrays the engine makes itself.
+
+    Raises
+    ------
+    TypeError
+        The framework has no such elements.
+    ImportError
+        It is not installed.
+    """
+    if output == "numpy":
+        return None
+    from fastbatch.delivery.torch import wrapper
+
+    return wrapper(dtype, dlpack_type)

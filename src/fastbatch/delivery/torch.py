@@ -1,0 +1,55 @@
+"""PyTorch: tensors in by their memory, tensors out by DLPack capsules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastbatch.delivery import Source
+
+#: DLPack's type of bfloat16, which NumPy lacks: such tensors travel as 16-bit integers.
+BFLOAT16 = (4, 16, 1)
+
+
+def source_of_tensor(tensor: Any) -> Source:
+    """A tensor's memory as an array, without a copy; gradients are left behind.
+
+    Raises
+    ------
+    ValueError
+        The tensor is not on the CPU, or not strided.
+    """
+    if tensor.device.type != "cpu" or tensor.layout != torch.strided:
+        raise ValueError(
+            f"tensors must be strided and on the CPU, got {tensor.layout} on {tensor.device}; "
+            "use tensor.cpu() or tensor.to_dense()"
+        )
+    tensor = tensor.detach()
+    if tensor.dtype == torch.bfloat16:
+        return Source(tensor.view(torch.int16).numpy(), "torch", BFLOAT16)
+    return Source(tensor.numpy(), "torch")
+
+
+def wrapper(dtype: np.dtype, dlpack_type: tuple[int, int, int] | None) -> Callable[[object], Any]:
+    """What makes a tensor of a DLPack capsule.
+
+    Raises
+    ------
+    TypeError
+        torch has no such dtype.
+    """
+    if dlpack_type is None or (dlpack_type != BFLOAT16 and not _has_dtype(dtype)):
+        raise TypeError(f"torch has no dtype for {dtype}; use output='numpy'")
+    # The C entry beneath torch.utils.dlpack.from_dlpack, which takes twice as long to find out that this is a capsule.
+    return getattr(torch._C, "_from_dlpack", torch.utils.dlpack.from_dlpack)
+
+
+def _has_dtype(dtype: np.dtype) -> bool:
+    try:
+        torch.from_numpy(np.empty(0, dtype))
+    except TypeError:
+        return False
+    return True

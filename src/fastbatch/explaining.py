@@ -1,0 +1,50 @@
+"""What a Loader says of itself."""
+
+from __future__ import annotations
+
+from fastbatch._native.engine import Engine
+from fastbatch.columns import Columns
+from fastbatch.samplers import Sampler, Sequential
+from fastbatch.user_samplers import UserSampler
+
+
+def explain(
+    columns: Columns,
+    sampler: Sampler | UserSampler,
+    batch_size: int | None,
+    drop_last: bool,
+    seed: int,
+    engine: Engine,
+) -> str:
+    """The plan of a Loader in words, one line for each part."""
+    size = "batches of a batch_sampler" if batch_size is None else f"batches of {batch_size:,} rows"
+    tail = "dropped" if drop_last else "kept"
+    lines = [f"{columns.n_rows:,} rows in {size}, a shorter last batch is {tail}"]
+    lines.append(f"order: {_describe_order(sampler, seed)}")
+    for i, (column, path) in enumerate(zip(columns.columns, columns.paths, strict=True)):
+        nbytes = f"{column.row_nbytes:,} bytes per row"
+        if batch_size is not None:
+            nbytes += f", {column.row_nbytes * batch_size:,} per batch"
+        kind = "NumPy array" if columns.wraps[i] is None else "torch tensor"
+        source = " from a mapped file" if column.blocking else ""
+        lines.append(
+            f"{path}: {column.kernel}{source}, {column.dtype} {column.row_shape}, {nbytes}, handed over as {kind}"
+        )
+        if columns.notes[i]:
+            lines.append(f"    {columns.notes[i]}")
+    lines.append("threads: none, each batch is filled by the thread that asks for it")
+    buffers = engine.buffers()
+    if buffers:
+        live, made = (sum(numbers) for numbers in zip(*buffers, strict=True))
+        lines.append(f"buffers: {live:,} alive, {made:,} made so far; one is used again when its last array is gone")
+    return "\n".join(lines)
+
+
+def _describe_order(sampler: Sampler | UserSampler, seed: int) -> str:
+    if isinstance(sampler, UserSampler):
+        kind = "batches" if sampler.batches else "row numbers"
+        return f"{kind} from {sampler.fingerprint}, checked as they are drawn"
+    if isinstance(sampler, Sequential):
+        return "that of the data"
+    nbytes = 4 if sampler.n < 2**32 else 8
+    return f"{sampler!r}, seed {seed}, {nbytes} bytes per row while an epoch is alive"

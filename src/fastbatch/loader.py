@@ -1,0 +1,367 @@
+"""The Loader: columns, a sampler, the engine and delivery tied together; it owns (epoch, position)."""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from fastbatch._native.engine import Batches, Engine
+from fastbatch.columns import make_columns
+from fastbatch.explaining import explain
+from fastbatch.pickling import by_reference, from_reference
+from fastbatch.samplers import Sampler, Sequential, Shuffle, order_version
+from fastbatch.seeding import check_seed, root_key
+from fastbatch.user_samplers import Feed, UserSampler
+
+#: The version of `Loader.state_dict`'s format.
+STATE_FORMAT = 1
+
+
+class Loader:
+    """Mini-batches of arrays, in any order.
+
+    Iterating gives the batches of one epoch; each new iterator is the next epoch. A batch has the structure of `data`. Its
+    arrays are writable, and belong to whoever holds them: their memory is used again when the last array, view or tensor
+    over it is gone, and never before.
+
+    Parameters
+    ----------
+    data : array, or tuple, list, dict, namedtuple or dataclass of arrays, nested
+        Arrays of shape (n, ...) and any dtype of fixed-size items: NumPy arrays, memmaps, torch tensors, anything with
+        ``__dlpack__`` or the buffer protocol in the CPU's memory. They are referred to, not copied, unless their rows are
+        not contiguous (`explain` says so).
+    batch_size : int
+        Rows of a batch. The last batch of an epoch is shorter when they do not divide evenly.
+    shuffle : bool
+        Whether each epoch has a new random order (`Shuffle`).
+    sampler : sampler, or iterable of int or of index arrays, optional
+        Which rows, in which order. An array or list is one fixed order. Other iterables are iterated anew each epoch.
+    batch_sampler : iterable of index arrays, optional
+        Each item is one batch; excludes `batch_size`, `shuffle`, `sampler` and `drop_last`.
+    drop_last : bool
+        Whether a shorter last batch is left out.
+    seed : int, optional
+        What orders are derived from. None draws one from the operating system, once: see `seed`.
+    rows : bool
+        Whether each batch carries its row numbers (int64): one more element of a tuple or list, the second of a pair where
+        data is a bare array, the key "rows" of a dict (which namedtuples and dataclasses become).
+    output : {"numpy", "torch"}, optional
+        What batches are made of. None: arrays for arrays, tensors for tensors.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch of the iterator started last, or the one that comes next.
+    seed, batch_size : int
+    remaining : int
+        Batches left in the epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The message says the rule and the value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastbatch as fb
+    >>> x, y = np.arange(20.0).reshape(10, 2), np.arange(10)
+    >>> loader = fb.Loader((x, y), 4, shuffle=True, seed=0)
+    >>> [len(labels) for features, labels in loader]
+    [4, 4, 2]
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        batch_size: int | None = None,
+        *,
+        shuffle: bool = False,
+        sampler: Sampler | Iterable | None = None,
+        batch_sampler: Iterable | None = None,
+        drop_last: bool = False,
+        seed: int | None = None,
+        rows: bool = False,
+        output: str | None = None,
+    ) -> None:
+        self._batch_size = _check_batching(batch_size, shuffle, sampler, batch_sampler, drop_last)
+        self._set_seed(check_seed(seed))
+        self._drop_last = bool(drop_last)
+        self._arguments = {"data": data, "rows": rows, "output": output}
+        self._columns = make_columns(data, output=output, rows=rows)
+        self._sampler = _make_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
+        self._engine = Engine(self._columns.columns, self._columns.structure, self._columns.wraps)
+        # Where the next iterator begins, and the user's sampler there; the iterator started last, unless another place
+        # was set since.
+        self._start: tuple[int, int] = (0, 0)
+        self._start_state: Any = None
+        self._live: Batches | None = None
+        self._feed: Feed | None = None
+        self._indexed: Batches | None = None
+        self._indexing = threading.Lock()
+
+    @property
+    def batch_size(self) -> int | None:
+        """Rows of a batch; None with a `batch_sampler`."""
+        return self._batch_size
+
+    @property
+    def seed(self) -> int:
+        """What orders are derived from."""
+        return self._seed
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the iterator started last, or the one that comes next."""
+        return self._place()[0]
+
+    @property
+    def remaining(self) -> int:
+        """Batches left in the epoch; of a whole one when none has begun.
+
+        Raises
+        ------
+        TypeError
+            The sampler has no length, or its items are batches of sizes that nobody knows.
+        """
+        position = self._place()[1]
+        if self._batch_size is None and position > 0:
+            raise TypeError("the batches left are not known with a batch_sampler")
+        return self._n_batches(max(0, self._n_rows_per_epoch() - position))
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch.
+
+        Raises
+        ------
+        TypeError
+            The sampler has no length.
+        """
+        return self._n_batches(self._n_rows_per_epoch())
+
+    def __iter__(self) -> Batches:
+        """An iterator over the next epoch, which begins at its first `next`."""
+        self._require_open()
+        return Batches(self._engine, self._begin)
+
+    def batch(self, epoch: int, i: int) -> Any:
+        """Batch i of an epoch, by itself: nothing else of the Loader changes.
+
+        Parameters
+        ----------
+        epoch, i : int
+            Not negative; `i` below ``len(loader)``.
+
+        Raises
+        ------
+        IndexError
+            There is no such batch.
+        TypeError
+            The rows come from an iterable, which cannot be asked for one batch.
+
+        Notes
+        -----
+        The first call for an epoch prepares its order; calls for the same epoch share it.
+        """
+        self._require_open()
+        epoch, i = operator.index(epoch), operator.index(i)
+        if isinstance(self._sampler, UserSampler) or self._batch_size is None:
+            raise TypeError("batch(epoch, i) needs one of fastbatch's samplers: an iterable cannot be asked for one batch")
+        if epoch < 0:
+            raise ValueError(f"epoch must not be negative, got {epoch}")
+        if not 0 <= i < len(self):
+            raise IndexError(f"batch {i} is out of range for an epoch of {len(self)} batches")
+        with self._indexing:
+            if self._indexed is None or self._indexed.epoch != epoch:
+                self._indexed = None  # its order goes before the next one comes
+                indexed = Batches(self._engine)
+                indexed.open(self._sampler._native, self._key, epoch, 0, self._batch_size)
+                self._indexed = indexed
+            return self._indexed.at(i * self._batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iterator begin this epoch.
+
+        With the epoch of a state that was loaded and not begun, its position is kept.
+        """
+        epoch = operator.index(epoch)
+        if epoch < 0:
+            raise ValueError(f"epoch must not be negative, got {epoch}")
+        if self._live is None and epoch == self._start[0]:
+            return
+        self._move_to(epoch, 0, None)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place reached, as a few integers and names that JSON can hold.
+
+        Rows count as reached when their batch was delivered. The state can be loaded with another batch size.
+        """
+        epoch, position = self._place()
+        state: dict[str, Any] = {
+            "format": STATE_FORMAT,
+            "order": order_version,
+            "seed": self._seed,
+            "epoch": epoch,
+            "position": position,
+            "rows": self._columns.n_rows,
+            "sampler": self._sampler.fingerprint,
+        }
+        if isinstance(self._sampler, UserSampler):
+            live = self._live is not None and not self._live.exhausted
+            state["sampler_state"] = self._feed.state(position) if live and self._feed else self._start_state
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next iterator begin where `state` was taken; the seed becomes the state's.
+
+        Raises
+        ------
+        ValueError
+            The state is of another format or order version, of data of another length, or of another sampler; or it lies
+            inside an epoch of a sampler that cannot be taken up there.
+        """
+        expected = {
+            "format": STATE_FORMAT,
+            "order": order_version,
+            "rows": self._columns.n_rows,
+            "sampler": self._sampler.fingerprint,
+        }
+        for key, value in expected.items():
+            if state[key] != value:
+                raise ValueError(f"the state does not fit this Loader: its {key!r} is {state[key]!r}, here it is {value!r}")
+        seed, epoch, position = check_seed(state["seed"]), operator.index(state["epoch"]), operator.index(state["position"])
+        if epoch < 0 or position < 0:
+            raise ValueError(f"epoch and position must not be negative, got {epoch} and {position}")
+        sampler_state = state.get("sampler_state")
+        if isinstance(self._sampler, UserSampler) and position > 0:
+            fixed = self._sampler.is_resumable and not hasattr(self._sampler.iterable, "state_dict")
+            if not fixed and (sampler_state is None or not self._sampler.is_resumable):
+                raise ValueError(
+                    f"the state lies {position} rows inside an epoch, and the sampler cannot be taken up there: "
+                    "it has no state_dict and load_state_dict"
+                )
+        self._set_seed(seed)
+        self._indexed = None
+        self._move_to(epoch, position, sampler_state)
+
+    def explain(self) -> str:
+        """The plan in words: columns, order, memory, and any copy that had to be made."""
+        return explain(self._columns, self._sampler, self._batch_size, self._drop_last, self._seed, self._engine)
+
+    def close(self) -> None:
+        """Give memory back and end all iterators. Batches that were handed out stay valid."""
+        self._move_to(*self._place(), None)
+        self._indexed = None
+        self._engine.close()
+
+    def __enter__(self) -> Loader:
+        """The Loader itself, closed at the end of the block."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the Loader."""
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickle keeps: mapped files by path and offset, other data by value; the place; no batch."""
+        return {
+            "arguments": {**self._arguments, "data": by_reference(self._arguments["data"])},
+            "batch_size": self._batch_size,
+            "drop_last": self._drop_last,
+            "sampler": self._sampler if isinstance(self._sampler, Sampler) else self._sampler.iterable,
+            "state": self.state_dict(),
+        }
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        """A Loader at the same place, over the same files."""
+        arguments = {**kept["arguments"], "data": from_reference(kept["arguments"]["data"])}
+        which = "batch_sampler" if kept["batch_size"] is None else "sampler"
+        self.__init__(  # type: ignore[misc]
+            batch_size=kept["batch_size"], drop_last=kept["drop_last"], **{which: kept["sampler"]}, **arguments
+        )
+        self.load_state_dict(kept["state"])
+
+    def __repr__(self) -> str:
+        """Rows, batches and the place."""
+        epoch, position = self._place()
+        closed = ", closed" if self._engine.closed else ""
+        return (
+            f"Loader({len(self._columns.columns)} columns of {self._columns.n_rows} rows, batch_size={self._batch_size}, "
+            f"sampler={self._sampler!r}, drop_last={self._drop_last}, seed={self._seed}; "
+            f"epoch {epoch}, position {position}{closed})"
+        )
+
+    def _set_seed(self, seed: int) -> None:
+        self._seed, self._key = seed, root_key(seed)
+
+    def _place(self) -> tuple[int, int]:
+        """(epoch, position) of the iterator started last, or where the next one begins."""
+        if self._live is None or self._live.exhausted:
+            return self._start
+        return self._live.epoch, self._live.position
+
+    def _move_to(self, epoch: int, position: int, sampler_state: Any) -> None:
+        self._start, self._start_state = (epoch, position), sampler_state
+        self._live = self._feed = None
+
+    def _begin(self, batches: Batches) -> None:
+        """Open an iterator's epoch, at its first `next`."""
+        self._require_open()
+        self._live = None  # the order of the epoch before goes before the next one comes
+        epoch, position = self._start
+        if isinstance(self._sampler, UserSampler):
+            feed = self._sampler.feed(epoch, position, self._batch_size or 0, self._start_state)
+            batches.open(
+                self._sampler.native, self._key, epoch, position, self._batch_size or 1, drop_last=self._drop_last, feeder=feed
+            )
+            self._feed = feed
+        else:
+            assert self._batch_size is not None
+            batches.open(self._sampler._native, self._key, epoch, position, self._batch_size, drop_last=self._drop_last)
+        self._live = batches
+        self._start, self._start_state = (epoch + 1, 0), None
+
+    def _n_rows_per_epoch(self) -> int:
+        return len(self._sampler)
+
+    def _n_batches(self, n_rows: int) -> int:
+        if self._batch_size is None:
+            return n_rows  # the sampler's items are batches
+        return n_rows // self._batch_size if self._drop_last else -(-n_rows // self._batch_size)
+
+    def _require_open(self) -> None:
+        if self._engine.closed:
+            raise RuntimeError("the Loader is closed")
+
+
+def _check_batching(
+    batch_size: int | None, shuffle: bool, sampler: object, batch_sampler: object, drop_last: bool
+) -> int | None:
+    if batch_sampler is not None:
+        if batch_size is not None or shuffle or sampler is not None or drop_last:
+            raise ValueError("batch_sampler excludes batch_size, shuffle, sampler and drop_last")
+        return None
+    if sampler is not None and shuffle:
+        raise ValueError("sampler excludes shuffle: the sampler decides the order")
+    if batch_size is None:
+        raise ValueError("batch_size is required, unless a batch_sampler is given")
+    if isinstance(batch_size, bool):
+        raise TypeError(f"batch_size must be an integer, got {batch_size}")
+    batch_size = operator.index(batch_size)
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    return batch_size
+
+
+def _make_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> Sampler | UserSampler:
+    if batch_sampler is not None:
+        return UserSampler(batch_sampler, n_rows, batches=True)
+    if sampler is None:
+        return Shuffle(n_rows) if shuffle else Sequential(n_rows)
+    if not isinstance(sampler, Sampler):
+        return UserSampler(sampler, n_rows, batches=False)
+    if sampler.n != n_rows:
+        raise ValueError(f"the sampler draws from {sampler.n} rows, the data has {n_rows}")
+    return sampler

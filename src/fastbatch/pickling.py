@@ -1,0 +1,71 @@
+"""Pickling data by reference where it lies in a file, so that a copy of a Loader maps the file instead of holding it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from fastbatch._native.structure import flatten
+from fastbatch.columns import file_beneath
+from fastbatch.delivery import is_array
+
+
+@dataclasses.dataclass(frozen=True)
+class FileReference:
+    """An array that views a mapped file.
+
+    Attributes
+    ----------
+    path : str
+    offset : int
+        Bytes before its first element.
+    span : int
+        Bytes from the lowest element to the end of the highest.
+    before : int
+        Bytes from the lowest element to the first: not 0 where strides are negative.
+    """
+
+    path: str
+    offset: int
+    span: int
+    before: int
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def open(self) -> np.ndarray:
+        """The array, over a read-only map of the file."""
+        file = np.memmap(self.path, np.uint8, mode="r", offset=self.offset - self.before, shape=(self.span,))
+        return np.ndarray(self.shape, self.dtype, file, offset=self.before, strides=self.strides)
+
+
+def by_reference(data: Any) -> Any:
+    """The data with `FileReference`s where arrays view a memmap that knows its path."""
+    structure, leaves, _ = flatten(data, is_array)
+    return structure, [_reference(leaf) for leaf in leaves]
+
+
+def from_reference(kept: Any) -> Any:
+    """The data that `by_reference` was given."""
+    structure, leaves = kept
+    return structure.unflatten([leaf.open() if isinstance(leaf, FileReference) else leaf for leaf in leaves])
+
+
+def _reference(leaf: Any) -> Any:
+    file = file_beneath(leaf) if isinstance(leaf, np.ndarray) else None
+    if not isinstance(file, np.memmap) or file.filename is None or leaf.size == 0:
+        return leaf
+    low, high = np.lib.array_utils.byte_bounds(leaf)
+    file_low, _ = np.lib.array_utils.byte_bounds(file)
+    first = leaf.__array_interface__["data"][0]
+    return FileReference(
+        path=str(file.filename),
+        offset=file.offset + first - file_low,
+        span=high - low,
+        before=first - low,
+        dtype=leaf.dtype,
+        shape=leaf.shape,
+        strides=leaf.strides,
+    )

@@ -1,0 +1,31 @@
+"""From a seed to the root key that every order and every random augmentation is derived from."""
+
+import operator
+
+import numpy as np
+
+
+def check_seed(seed: int | None) -> int:
+    """The seed itself, or a new one from the operating system for None.
+
+    Raises
+    ------
+    TypeError
+        Not an integer.
+    ValueError
+        Negative.
+    """
+    if seed is None:
+        entropy = np.random.SeedSequence().entropy
+        assert isinstance(entropy, int)
+        return entropy
+    seed = operator.index(seed)
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, got {seed}")
+    return seed
+
+
+def root_key(seed: int) -> tuple[int, int]:
+    """128 well-mixed bits: neighbouring seeds have unrelated keys (O'Neill's seed_seq, `numpy.random.SeedSequence`)."""
+    first, second = np.random.SeedSequence(seed).generate_state(2, np.uint64)
+    return int(first), int(second)

@@ -1,0 +1,158 @@
+"""Samplers that users bring: iterables of row numbers, drawn under the GIL, checked and handed to the engine."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from fastbatch._native.engine import Batches
+from fastbatch._native.sampler import Fed
+from fastbatch._native.take import check_rows
+
+#: Rows of a long index array handed over at once.
+PIECE_ROWS = 1 << 16
+
+
+class UserSampler:
+    """An iterable of row numbers, or of batches of them.
+
+    Parameters
+    ----------
+    iterable : iterable of int, or of index arrays
+        With `batches`, each item is one batch. Its ``set_epoch(epoch)`` is called before an epoch, if it has one.
+    n : int
+        Rows of the data: row numbers are checked against it.
+    batches : bool
+        Whether items are batches (torch's ``batch_sampler``) or a stream of rows (``sampler``).
+    """
+
+    def __init__(self, iterable: Iterable, n: int, *, batches: bool) -> None:
+        if not isinstance(iterable, Iterable):
+            raise TypeError(
+                f"a sampler must be one of fastbatch's, or iterable over row numbers, got {type(iterable).__name__}"
+            )
+        if not batches and isinstance(iterable, (np.ndarray, list, tuple, range)):
+            # A fixed order: checked once, and any place of it can be reached.
+            iterable = FixedOrder(check_rows(iterable, n))
+        self.iterable = iterable
+        self.n = n
+        self.batches = batches
+        self.native = Fed(n)
+
+    def __len__(self) -> int:
+        """Rows of an epoch, or batches; TypeError where the iterable does not say."""
+        return len(self.iterable)  # type: ignore[arg-type]
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether an epoch can be taken up in the middle."""
+        return isinstance(self.iterable, FixedOrder) or hasattr(self.iterable, "state_dict")
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this sampler from another in a saved state, as far as can be told."""
+        return f"{type(self.iterable).__module__}.{type(self.iterable).__qualname__}"
+
+    def feed(self, epoch: int, position: int, batch_size: int, state: Any) -> Feed:
+        """Begin an epoch at `position`, with what `Feed.state` gave there."""
+        if hasattr(self.iterable, "set_epoch"):
+            self.iterable.set_epoch(epoch)
+        if isinstance(self.iterable, FixedOrder):
+            return Feed(self, self.iterable.pieces(position), 0 if self.batches else batch_size, position, 0)
+        if state is None:
+            return Feed(self, iter(self.iterable), 0 if self.batches else batch_size, position, 0)
+        self.iterable.load_state_dict(state["state"])  # type: ignore[attr-defined]
+        return Feed(self, iter(self.iterable), 0 if self.batches else batch_size, position, state["skip"])
+
+
+class FixedOrder:
+    """The same rows in the same order every epoch."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = rows.reshape(-1)
+
+    def __len__(self) -> int:
+        """Rows of an epoch."""
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """The rows in pieces."""
+        return self.pieces(0)
+
+    def pieces(self, position: int) -> Iterator[np.ndarray]:
+        """The rows from `position` on."""
+        return (self.rows[first : first + PIECE_ROWS] for first in range(position, len(self.rows), PIECE_ROWS))
+
+
+class Feed:
+    """One epoch of a `UserSampler`: what the engine asks for rows before each batch.
+
+    Parameters
+    ----------
+    batch_size : int
+        0: each item is a batch.
+    skip : int
+        Rows of the first item that were delivered already.
+    """
+
+    def __init__(
+        self, sampler: UserSampler, items: Iterator, batch_size: int, position: int, skip: int
+    ) -> None:
+        self.sampler = sampler
+        self.items = items
+        self.batch_size = batch_size
+        self.skip = skip
+        self.fed = position - skip
+        # Where each item fed and not yet delivered begins, and the sampler's state before it was drawn.
+        self.begun: deque[tuple[int, Any]] = deque()
+
+    def __call__(self, batches: Batches) -> int:
+        """Hand in rows for the next batch; its size, or 0 at the end."""
+        while self.begun and self._end_of_first() <= batches.position:
+            self.begun.popleft()
+        if not self.batch_size:
+            return self._feed_item(batches)
+        while batches.n_waiting < self.batch_size and self._feed_item(batches):
+            pass
+        return min(self.batch_size, batches.n_waiting)
+
+    def state(self, position: int) -> dict | None:
+        """What brings a fresh sampler to `position`: its state before an item, and rows of that item to skip."""
+        snapshot = self._snapshot()
+        if snapshot is None:
+            return None
+        while self.begun and self._end_of_first() <= position:
+            self.begun.popleft()
+        if not self.begun:
+            return {"state": snapshot(), "skip": 0}
+        begin, before = self.begun[0]
+        return {"state": before, "skip": position - begin}
+
+    def _end_of_first(self) -> int:
+        return self.begun[1][0] if len(self.begun) > 1 else self.fed
+
+    def _snapshot(self) -> Callable[[], Any] | None:
+        """The state of the iterator, if it keeps one, or else of the sampler."""
+        return getattr(self.items, "state_dict", None) or getattr(self.sampler.iterable, "state_dict", None)
+
+    def _feed_item(self, batches: Batches) -> int:
+        snapshot = self._snapshot()
+        before = snapshot() if snapshot is not None else None
+        item = next(self.items, None)
+        if item is None:
+            return 0
+        if not self.batch_size or isinstance(item, np.ndarray) and item.ndim > 0 or np.ndim(item) > 0:
+            rows = item
+        else:  # a stream of single rows: as many as the batch wants
+            wanted = self.batch_size - batches.n_waiting
+            rows = [item, *itertools.islice(self.items, wanted - 1)]
+        checked = check_rows(rows, self.sampler.n).reshape(-1)
+        self.begun.append((self.fed, before))
+        self.fed += len(checked)
+        skip, self.skip = self.skip, 0
+        batches.feed(np.ascontiguousarray(checked[skip:]))
+        return len(checked) - skip

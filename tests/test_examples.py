@@ -1,0 +1,107 @@
+"""The examples run as a user would run them, and their figures say that they work."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run_example(name, cwd):
+    """What the example prints."""
+    command = [sys.executable, str(EXAMPLES / name)]
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def numbers(pattern, text):
+    """The groups of the one place in `text` that matches, as floats."""
+    (found,) = re.finditer(pattern, text)
+    return [float(group) for group in found.groups()]
+
+
+def test_in_memory_mini_batches_learns_and_cuts_the_last_batch(tmp_path):
+    printed = run_example("in_memory_mini_batches.py", tmp_path)
+    assert "1000 rows in 32 batches; the first: x (32, 10), y (32,)" in printed
+    losses = [float(loss) for loss in re.findall(r"epoch \d+: loss ([\d.]+)", printed)]
+    assert len(losses) == 10
+    assert losses[-1] < 0.25 < 0.3 < losses[0]
+    (accuracy,) = numbers(r"accuracy on 1000 new rows: ([\d.]+)", printed)
+    assert 0.88 < accuracy < 0.96  # the noise in the labels allows about 0.93
+    assert "drop_last=False: 32 batches, the last of 13 rows" in printed
+    assert "drop_last=True: 31 batches, the last of 32 rows" in printed
+
+
+def imbalanced_section(title, printed):
+    """Batches, rows, the class counts of the first batches, and (rows, fewest, most times taken) of each class."""
+    section = printed[printed.index(title) :]
+    n_batches, n_rows = map(int, re.search(r": (\d+) batches, (\d+) rows", section).groups())
+    counts = re.search(r"first batches: (.*)", section).group(1)
+    first = [tuple(map(int, batch)) for batch in re.findall(r"\[(\d+), (\d+), (\d+)\]", counts)]
+    taken = re.findall(r"class \d: (\d+) rows, each taken (\d+) to (\d+) times", section)[:3]
+    assert len(first) == len(taken) == 3
+    return n_batches, n_rows, first, [tuple(map(int, of_class)) for of_class in taken]
+
+
+def test_imbalanced_batches_stop_takes_no_row_twice(tmp_path):
+    printed = run_example("imbalanced_batches.py", tmp_path)
+    n_batches, n_rows, first, taken = imbalanced_section("stop when", printed)
+    rarest = min(n for n, _, _ in taken)
+    assert all(most == 1 for _, _, most in taken)
+    assert 3 * rarest <= n_rows <= 3 * rarest + 2  # the class that ran out is found on its turn
+    assert n_batches == -(-n_rows // 32)
+    assert all(sorted(counts) == [10, 11, 11] for counts in first)
+
+
+def test_imbalanced_batches_recycle_takes_every_row(tmp_path):
+    printed = run_example("imbalanced_batches.py", tmp_path)
+    _, n_rows, first, taken = imbalanced_section("recycle the small", printed)
+    (largest, *smaller) = taken
+    assert largest[1:] == (1, 1)
+    assert all(most - fewest <= 1 <= fewest for _, fewest, most in smaller)
+    assert abs(n_rows - 3 * largest[0]) <= 2
+    assert all(sorted(counts) == [10, 11, 11] for counts in first)
+
+
+def test_imbalanced_batches_proportions_are_kept_in_each_batch(tmp_path):
+    printed = run_example("imbalanced_batches.py", tmp_path)
+    _, n_rows, first, taken = imbalanced_section("recycle, one half", printed)
+    assert taken[0][1:] == (1, 1)
+    assert abs(n_rows - 2 * taken[0][0]) <= 3
+    for counts in first:
+        assert all(abs(count - share) <= 2 for count, share in zip(counts, (16, 8, 8), strict=True))
+
+
+def test_wine_torch_classifies_held_out_wines(tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    printed = run_example("wine_torch.py", tmp_path)
+    losses = [float(loss) for loss in re.findall(r"epoch \d+: loss ([\d.]+)", printed)]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0] < 0.3
+    (accuracy,) = numbers(r"accuracy on 38 held-out wines: ([\d.]+)", printed)
+    assert accuracy > 0.9
+
+
+def test_time_series_windows_predict_nearly_as_well_as_possible(tmp_path):
+    printed = run_example("time_series_windows.py", tmp_path)
+    assert "windows are a view of the series: True" in printed
+    assert "by fb.take: (5, 17)" in printed
+    (naive,) = numbers(r"the last value again: ([\d.]+)", printed)
+    (learned,) = numbers(r"learned from batches: ([\d.]+)", printed)
+    (best,) = numbers(r"the best possible: +([\d.]+)", printed)
+    assert learned < 1.05 * best
+    assert learned < naive / 3
+
+
+def test_digits_resume_delivers_each_row_once_in_the_same_order(tmp_path):
+    printed = run_example("digits_resume.py", tmp_path)
+    assert "stopped after 20 batches of 32; 37 are left" in printed
+    assert "went on with 12 batches of up to 100" in printed
+    assert "1797 rows delivered, each of the 1797 images exactly once: True" in printed
+    assert "in the order of an epoch without a break: True" in printed
