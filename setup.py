@@ -5,6 +5,7 @@ Switches, read from the environment:
     FASTBATCH_DEBUG=1                      debug symbols, no optimisation
 """
 
+import copy
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 NATIVE = Path("src/fastbatch/_native")
 SANITIZE = os.environ.get("FASTBATCH_SANITIZE", "")
@@ -50,6 +52,8 @@ DIRECTIVES = {
     "initializedcheck": False,
     "cdivision": True,
     "show_performance_hints": True,
+    "autotestdict": False,
+    "auto_pickle": False,
 }
 
 # The C API of numpy 1.26, the declared floor, carries the number of 1.25.
@@ -89,7 +93,17 @@ def extension(name, sources):
     )
 
 
+class separate_build_ext(build_ext):
+    """Extensions share C files and are built at once: each keeps its object files in a folder of its own."""
+
+    def build_extension(self, ext):
+        own = copy.copy(self)
+        own.build_temp = os.path.join(self.build_temp, ext.name)
+        super(separate_build_ext, own).build_extension(ext)
+
+
 setup(
+    cmdclass={"build_ext": separate_build_ext},
     ext_modules=cythonize(
         [extension(name, sources) for name, sources in EXTENSIONS.items()],
         build_dir="build/cython",  # generated C depends on the numpy it was made with: never in src/, never shipped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ class Columns(NamedTuple):
 
     structure: Structure
     columns: list[Column]
-    wraps: list
+    wraps: list[Callable[[object], Any] | None]
     paths: list[str]
     notes: list[str]  # for each column: a copy that had to be made, or ""
     n_rows: int
@@ -38,7 +39,8 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
     structure, leaves, paths = flatten(data, is_array)
     if not leaves:
         raise ValueError(f"data must hold at least one array, got {data!r}")
-    columns, wraps, notes, frameworks = [], [], [], set()
+    columns: list[Column] = []
+    wraps, notes, frameworks = [], [], set()
     n_rows = -1
     for leaf, path in zip(leaves, paths, strict=True):
         source = source_of(leaf)
@@ -71,9 +73,10 @@ def with_rows(structure: Structure) -> Structure:
         return Structure("tuple", (LEAF, LEAF))
     if structure.kind in ("tuple", "list"):
         return Structure(structure.kind, (*structure.children, LEAF))
-    if "rows" in structure.keys:
+    keys = structure.keys or ()
+    if "rows" in keys:
         raise ValueError('rows=True adds the key "rows", which the data has already')
-    return Structure("dict", (*structure.children, LEAF), (*structure.keys, "rows"))
+    return Structure("dict", (*structure.children, LEAF), (*keys, "rows"))
 
 
 def is_file_backed(array: np.ndarray) -> bool:

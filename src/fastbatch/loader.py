@@ -11,27 +11,25 @@ from fastbatch._native.engine import Batches, Engine
 from fastbatch.columns import make_columns
 from fastbatch.explaining import explain
 from fastbatch.pickling import by_reference, from_reference
-from fastbatch.samplers import Sampler, Sequential, Shuffle, order_version
+from fastbatch.samplers import Sampler
 from fastbatch.seeding import check_seed, root_key
-from fastbatch.user_samplers import Feed, UserSampler
-
-#: The version of `Loader.state_dict`'s format.
-STATE_FORMAT = 1
+from fastbatch.state import Place, place_from, state_of
+from fastbatch.user_samplers import Feed, UserSampler, as_sampler
 
 
 class Loader:
     """Mini-batches of arrays, in any order.
 
-    Iterating gives the batches of one epoch; each new iterator is the next epoch. A batch has the structure of `data`. Its
-    arrays are writable, and belong to whoever holds them: their memory is used again when the last array, view or tensor
-    over it is gone, and never before.
+    Iterating gives the batches of one epoch; each new iterator is the next epoch. A batch has the structure of `data`.
+    Its arrays are writable, and belong to whoever holds them: their memory is used again when the last array, view or
+    tensor over it is gone, and never before.
 
     Parameters
     ----------
     data : array, or tuple, list, dict, namedtuple or dataclass of arrays, nested
         Arrays of shape (n, ...) and any dtype of fixed-size items: NumPy arrays, memmaps, torch tensors, anything with
-        ``__dlpack__`` or the buffer protocol in the CPU's memory. They are referred to, not copied, unless their rows are
-        not contiguous (`explain` says so).
+        ``__dlpack__`` or the buffer protocol in the CPU's memory. They are referred to, not copied, unless their rows
+        are not contiguous (`explain` says so).
     batch_size : int
         Rows of a batch. The last batch of an epoch is shorter when they do not divide evenly.
     shuffle : bool
@@ -45,8 +43,8 @@ class Loader:
     seed : int, optional
         What orders are derived from. None draws one from the operating system, once: see `seed`.
     rows : bool
-        Whether each batch carries its row numbers (int64): one more element of a tuple or list, the second of a pair where
-        data is a bare array, the key "rows" of a dict (which namedtuples and dataclasses become).
+        Whether each batch carries its row numbers (int64): one more element of a tuple or list, the second of a pair
+        where data is a bare array, the key "rows" of a dict (which namedtuples and dataclasses become).
     output : {"numpy", "torch"}, optional
         What batches are made of. None: arrays for arrays, tensors for tensors.
 
@@ -79,27 +77,25 @@ class Loader:
         batch_size: int | None = None,
         *,
         shuffle: bool = False,
-        sampler: Sampler | Iterable | None = None,
-        batch_sampler: Iterable | None = None,
+        sampler: Sampler | Iterable[Any] | None = None,
+        batch_sampler: Iterable[Any] | None = None,
         drop_last: bool = False,
         seed: int | None = None,
         rows: bool = False,
         output: str | None = None,
     ) -> None:
         self._batch_size = _check_batching(batch_size, shuffle, sampler, batch_sampler, drop_last)
+        self._indexed: Batches | None = None  # what batch() draws from
         self._set_seed(check_seed(seed))
         self._drop_last = bool(drop_last)
         self._arguments = {"data": data, "rows": rows, "output": output}
         self._columns = make_columns(data, output=output, rows=rows)
-        self._sampler = _make_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
+        self._sampler = as_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
         self._engine = Engine(self._columns.columns, self._columns.structure, self._columns.wraps)
-        # Where the next iterator begins, and the user's sampler there; the iterator started last, unless another place
-        # was set since.
-        self._start: tuple[int, int] = (0, 0)
-        self._start_state: Any = None
+        # Where the next iterator begins; the one started last, unless another place was set since; what feeds it.
+        self._start = Place(0, 0)
         self._live: Batches | None = None
         self._feed: Feed | None = None
-        self._indexed: Batches | None = None
         self._indexing = threading.Lock()
 
     @property
@@ -115,7 +111,7 @@ class Loader:
     @property
     def epoch(self) -> int:
         """The epoch of the iterator started last, or the one that comes next."""
-        return self._place()[0]
+        return self._place().epoch
 
     @property
     def remaining(self) -> int:
@@ -126,7 +122,7 @@ class Loader:
         TypeError
             The sampler has no length, or its items are batches of sizes that nobody knows.
         """
-        position = self._place()[1]
+        position = self._place().position
         if self._batch_size is None and position > 0:
             raise TypeError("the batches left are not known with a batch_sampler")
         return self._n_batches(max(0, self._n_rows_per_epoch() - position))
@@ -168,7 +164,7 @@ class Loader:
         self._require_open()
         epoch, i = operator.index(epoch), operator.index(i)
         if isinstance(self._sampler, UserSampler) or self._batch_size is None:
-            raise TypeError("batch(epoch, i) needs one of fastbatch's samplers: an iterable cannot be asked for one batch")
+            raise TypeError("batch(epoch, i) needs one of fastbatch's samplers: an iterable has no batch by number")
         if epoch < 0:
             raise ValueError(f"epoch must not be negative, got {epoch}")
         if not 0 <= i < len(self):
@@ -177,7 +173,7 @@ class Loader:
             if self._indexed is None or self._indexed.epoch != epoch:
                 self._indexed = None  # its order goes before the next one comes
                 indexed = Batches(self._engine)
-                indexed.open(self._sampler._native, self._key, epoch, 0, self._batch_size)
+                indexed.open(self._sampler.native, self._key, epoch, 0, self._batch_size)
                 self._indexed = indexed
             return self._indexed.at(i * self._batch_size)
 
@@ -189,29 +185,16 @@ class Loader:
         epoch = operator.index(epoch)
         if epoch < 0:
             raise ValueError(f"epoch must not be negative, got {epoch}")
-        if self._live is None and epoch == self._start[0]:
+        if self._live is None and epoch == self._start.epoch:
             return
-        self._move_to(epoch, 0, None)
+        self._move_to(Place(epoch, 0))
 
     def state_dict(self) -> dict[str, Any]:
         """The place reached, as a few integers and names that JSON can hold.
 
         Rows count as reached when their batch was delivered. The state can be loaded with another batch size.
         """
-        epoch, position = self._place()
-        state: dict[str, Any] = {
-            "format": STATE_FORMAT,
-            "order": order_version,
-            "seed": self._seed,
-            "epoch": epoch,
-            "position": position,
-            "rows": self._columns.n_rows,
-            "sampler": self._sampler.fingerprint,
-        }
-        if isinstance(self._sampler, UserSampler):
-            live = self._live is not None and not self._live.exhausted
-            state["sampler_state"] = self._feed.state(position) if live and self._feed else self._start_state
-        return state
+        return state_of(self._place(), self._seed, self._sampler, self._columns.n_rows)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next iterator begin where `state` was taken; the seed becomes the state's.
@@ -219,32 +202,12 @@ class Loader:
         Raises
         ------
         ValueError
-            The state is of another format or order version, of data of another length, or of another sampler; or it lies
-            inside an epoch of a sampler that cannot be taken up there.
+            The state is of another format or order version, of data of another length, or of another sampler; or it
+            lies inside an epoch of a sampler that cannot be taken up there. The Loader stays where it is.
         """
-        expected = {
-            "format": STATE_FORMAT,
-            "order": order_version,
-            "rows": self._columns.n_rows,
-            "sampler": self._sampler.fingerprint,
-        }
-        for key, value in expected.items():
-            if state[key] != value:
-                raise ValueError(f"the state does not fit this Loader: its {key!r} is {state[key]!r}, here it is {value!r}")
-        seed, epoch, position = check_seed(state["seed"]), operator.index(state["epoch"]), operator.index(state["position"])
-        if epoch < 0 or position < 0:
-            raise ValueError(f"epoch and position must not be negative, got {epoch} and {position}")
-        sampler_state = state.get("sampler_state")
-        if isinstance(self._sampler, UserSampler) and position > 0:
-            fixed = self._sampler.is_resumable and not hasattr(self._sampler.iterable, "state_dict")
-            if not fixed and (sampler_state is None or not self._sampler.is_resumable):
-                raise ValueError(
-                    f"the state lies {position} rows inside an epoch, and the sampler cannot be taken up there: "
-                    "it has no state_dict and load_state_dict"
-                )
+        seed, place = place_from(state, self._sampler, self._columns.n_rows)
         self._set_seed(seed)
-        self._indexed = None
-        self._move_to(epoch, position, sampler_state)
+        self._move_to(place)
 
     def explain(self) -> str:
         """The plan in words: columns, order, memory, and any copy that had to be made."""
@@ -252,7 +215,7 @@ class Loader:
 
     def close(self) -> None:
         """Give memory back and end all iterators. Batches that were handed out stay valid."""
-        self._move_to(*self._place(), None)
+        self._move_to(self._place())
         self._indexed = None
         self._engine.close()
 
@@ -285,43 +248,47 @@ class Loader:
 
     def __repr__(self) -> str:
         """Rows, batches and the place."""
-        epoch, position = self._place()
+        epoch, position, _ = self._place()
         closed = ", closed" if self._engine.closed else ""
         return (
-            f"Loader({len(self._columns.columns)} columns of {self._columns.n_rows} rows, batch_size={self._batch_size}, "
-            f"sampler={self._sampler!r}, drop_last={self._drop_last}, seed={self._seed}; "
-            f"epoch {epoch}, position {position}{closed})"
+            f"Loader({len(self._columns.columns)} columns of {self._columns.n_rows} rows, "
+            f"batch_size={self._batch_size}, sampler={self._sampler!r}, drop_last={self._drop_last}, "
+            f"seed={self._seed}; epoch {epoch}, position {position}{closed})"
         )
 
     def _set_seed(self, seed: int) -> None:
         self._seed, self._key = seed, root_key(seed)
+        self._indexed = None
 
-    def _place(self) -> tuple[int, int]:
-        """(epoch, position) of the iterator started last, or where the next one begins."""
-        if self._live is None or self._live.exhausted:
+    def _place(self) -> Place:
+        """The place of the iterator started last, or where the next one begins."""
+        live = self._live
+        if live is None or live.exhausted:
             return self._start
-        return self._live.epoch, self._live.position
+        return Place(live.epoch, live.position, self._feed.state(live.position) if self._feed else None)
 
-    def _move_to(self, epoch: int, position: int, sampler_state: Any) -> None:
-        self._start, self._start_state = (epoch, position), sampler_state
+    def _move_to(self, place: Place) -> None:
+        self._start = place
         self._live = self._feed = None
 
     def _begin(self, batches: Batches) -> None:
         """Open an iterator's epoch, at its first `next`."""
         self._require_open()
-        self._live = None  # the order of the epoch before goes before the next one comes
-        epoch, position = self._start
+        start = self._start
+        self._live = self._feed = None  # the order of the epoch before goes before the next one comes
         if isinstance(self._sampler, UserSampler):
-            feed = self._sampler.feed(epoch, position, self._batch_size or 0, self._start_state)
-            batches.open(
-                self._sampler.native, self._key, epoch, position, self._batch_size or 1, drop_last=self._drop_last, feeder=feed
-            )
-            self._feed = feed
-        else:
-            assert self._batch_size is not None
-            batches.open(self._sampler._native, self._key, epoch, position, self._batch_size, drop_last=self._drop_last)
+            self._feed = self._sampler.feed(start.epoch, start.position, self._batch_size, start.sampler_state)
+        batches.open(
+            self._sampler.native,
+            self._key,
+            start.epoch,
+            start.position,
+            self._batch_size or 1,
+            drop_last=self._drop_last,
+            feeder=self._feed,
+        )
         self._live = batches
-        self._start, self._start_state = (epoch + 1, 0), None
+        self._start = Place(start.epoch + 1, 0)
 
     def _n_rows_per_epoch(self) -> int:
         return len(self._sampler)
@@ -353,15 +320,3 @@ def _check_batching(
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     return batch_size
-
-
-def _make_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> Sampler | UserSampler:
-    if batch_sampler is not None:
-        return UserSampler(batch_sampler, n_rows, batches=True)
-    if sampler is None:
-        return Shuffle(n_rows) if shuffle else Sequential(n_rows)
-    if not isinstance(sampler, Sampler):
-        return UserSampler(sampler, n_rows, batches=False)
-    if sampler.n != n_rows:
-        raise ValueError(f"the sampler draws from {sampler.n} rows, the data has {n_rows}")
-    return sampler

@@ -1,4 +1,4 @@
-"""Pickling data by reference where it lies in a file, so that a copy of a Loader maps the file instead of holding it."""
+"""Pickling by reference: data that lies in a file is mapped again by the copy, not held by it."""
 
 from __future__ import annotations
 

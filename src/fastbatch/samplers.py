@@ -11,11 +11,11 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
-from fastbatch._native import sampler as native
+from fastbatch._native import sampler as native_samplers
 from fastbatch._native.random import ORDER_VERSION
 from fastbatch.seeding import check_seed, root_key
 
@@ -29,18 +29,20 @@ class Sampler:
     ----------
     n : int
         Rows it draws from.
+    native
+        What the engine draws from.
     """
 
-    _native: native.Sampler
+    native: native_samplers.Sampler
 
     @property
     def n(self) -> int:
         """Rows it draws from."""
-        return self._native.n
+        return self.native.n
 
     def __len__(self) -> int:
         """Rows of an epoch."""
-        return len(self._native)
+        return len(self.native)
 
     def order(self, seed: int, epoch: int) -> np.ndarray:
         """The whole order of one epoch.
@@ -54,7 +56,7 @@ class Sampler:
         -------
         int64 of shape (len,)
         """
-        return self._native.order(root_key(check_seed(seed)), operator.index(epoch))
+        return self.native.order(root_key(check_seed(seed)), operator.index(epoch))
 
     @property
     def fingerprint(self) -> str:
@@ -80,7 +82,7 @@ class Sequential(Sampler):
     """
 
     def __init__(self, n: int) -> None:
-        self._native = native.Sequential(_check_n(n))
+        self.native = native_samplers.Sequential(_check_n(n))
 
 
 class Shuffle(Sampler):
@@ -90,9 +92,9 @@ class Shuffle(Sampler):
 
         numpy.random.default_rng((seed, epoch)).permutation(n)
 
-    with another order. Up to 2**22 rows one Fisher-Yates shuffle; above it rows go to random buckets, each then shuffled
-    with a stream of its own when the epoch gets there (Sanders 1998), so that an epoch of 1e8 rows begins in a fraction of
-    a second. The streams are sfc64, keyed by Philox. 4 bytes per row, 8 from 2**32 rows on.
+    with another order. Up to 2**22 rows one Fisher-Yates shuffle; above it rows go to random buckets, each then
+    shuffled with a stream of its own when the epoch gets there (Sanders 1998), so that an epoch of 1e8 rows begins in
+    a fraction of a second. The streams are sfc64, keyed by Philox. 4 bytes per row, 8 from 2**32 rows on.
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ class Shuffle(Sampler):
     """
 
     def __init__(self, n: int) -> None:
-        self._native = native.Shuffled(_check_n(n))
+        self.native = native_samplers.Shuffled(_check_n(n))
 
 
 class Balanced(Sampler):
@@ -111,8 +113,8 @@ class Balanced(Sampler):
     so every batch whatever its size, the ranks or the place of a resume, holds classes in counts that differ by at most
     one. A batch smaller than the number of classes holds at most one row of each, and the next batches the others.
 
-    With `proportions`, every prefix of the epoch holds each class to within one row of its share, and any batch to within
-    two [1]_. Inside a class rows come in that class's own shuffled passes (Fisher-Yates, sfc64 keyed by Philox).
+    With `proportions`, every prefix of the epoch holds each class to within one row of its share, and any batch to
+    within two [1]_. Inside a class rows come in that class's own shuffled passes (Fisher-Yates, sfc64 keyed by Philox).
 
     Parameters
     ----------
@@ -120,13 +122,13 @@ class Balanced(Sampler):
         The class of each row. Classes are the labels that occur: numbers between them that do not are no classes. One
         class alone is dealt as `Shuffle` deals it.
     exhausted : {"stop", "recycle"}
-        What happens when a class has no rows left. "stop": the epoch ends when the first class cannot keep its share any
-        longer, and no row comes twice; it has ``floor(min(count / share))`` rows, with equal shares the smallest class's
-        count times the classes. "recycle": classes are shuffled anew until every row has been seen;
+        What happens when a class has no rows left. "stop": the epoch ends when the first class cannot keep its share
+        any longer, and no row comes twice; it has ``floor(min(count / share))`` rows, with equal shares the smallest
+        class's count times the classes. "recycle": classes are shuffled anew until every row has been seen;
         ``ceil(max(count / share))`` rows, with equal shares the largest class's count times the classes.
     proportions : mapping of label to weight, or sequence of weights, optional
-        Shares of the classes, in any unit; a sequence follows `classes`. A class of weight 0 is left out. Weights become
-        integers with a sum of at most 2**40 before they decide anything.
+        Shares of the classes, in any unit; a sequence follows `classes`. A class of weight 0 is left out. Weights
+        become integers with a sum of at most 2**40 before they decide anything.
 
     Attributes
     ----------
@@ -174,7 +176,7 @@ class Balanced(Sampler):
             self._starts = np.array([0, len(self._members)], np.uint64)
         elif len(set(shares)) > 1:
             self._shares = np.array(shares, np.uint64)
-        self._native = native.Balanced(self._members, self._starts, length, self._shares)
+        self.native = native_samplers.Balanced(self._members, self._starts, length, self._shares)
 
     @property
     def n(self) -> int:
@@ -195,7 +197,7 @@ class Balanced(Sampler):
         return f"Balanced({self._n} rows, {len(self.classes)} classes, exhausted={self.exhausted!r}{shares})"
 
 
-def _check_n(n: int) -> int:
+def _check_n(n: SupportsIndex) -> int:
     n = operator.index(n)
     if not 0 <= n < 2**63:
         raise ValueError(f"n must be at least 0 and below 2**63, got {n}")
@@ -204,11 +206,13 @@ def _check_n(n: int) -> int:
 
 def _group(labels: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The classes, the rows of each behind those of the one before, and where each begins."""
+    if isinstance(labels, np.ma.MaskedArray):
+        raise TypeError("labels must not be a masked array; give masked rows a label of their own: labels.filled(-1)")
     labels = np.asarray(labels)
-    if labels.dtype.kind not in "iubUS":
-        raise TypeError(f"labels must be integers, bools or strings of fixed width, got dtype {labels.dtype}")
     if labels.ndim != 1 or labels.size == 0:
         raise ValueError(f"labels must be of shape (n,) with n > 0, got shape {labels.shape}")
+    if labels.dtype.kind not in "iubUS":
+        raise TypeError(f"labels must be integers, bools or strings of fixed width, got dtype {labels.dtype}")
     low = span = 0
     counts_directly = labels.dtype.kind in "iub"
     if counts_directly:
@@ -217,9 +221,9 @@ def _group(labels: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         counts_directly = span <= max(1 << 16, 4 * labels.size) and span < 2**32
     if not counts_directly:  # strings, and numbers too far apart to count in a table
         classes, codes = np.unique(labels, return_inverse=True)
-        return classes, *native.group_rows(codes.astype(np.uint32), len(classes))
+        return classes, *native_samplers.group_rows(codes.astype(np.uint32), len(classes))
     wide = labels.astype(np.uint64 if labels.dtype.kind == "u" else np.int64).view(np.uint64)
-    members, starts = native.group_rows((wide - np.uint64(low % 2**64)).astype(np.uint32), span)
+    members, starts = native_samplers.group_rows((wide - np.uint64(low % 2**64)).astype(np.uint32), span)
     present = np.flatnonzero(np.diff(starts.astype(np.int64)))
     classes = (present.astype(np.uint64) + np.uint64(low % 2**64)).astype(labels.dtype)
     return classes, members, np.append(starts[present], starts[-1])

@@ -12,6 +12,7 @@ import numpy as np
 from fastbatch._native.engine import Batches
 from fastbatch._native.sampler import Fed
 from fastbatch._native.take import check_rows
+from fastbatch.samplers import Sampler, Sequential, Shuffle
 
 #: Rows of a long index array handed over at once.
 PIECE_ROWS = 1 << 16
@@ -30,7 +31,7 @@ class UserSampler:
         Whether items are batches (torch's ``batch_sampler``) or a stream of rows (``sampler``).
     """
 
-    def __init__(self, iterable: Iterable, n: int, *, batches: bool) -> None:
+    def __init__(self, iterable: Iterable[Any], n: int, *, batches: bool) -> None:
         if not isinstance(iterable, Iterable):
             raise TypeError(
                 f"a sampler must be one of fastbatch's, or iterable over row numbers, got {type(iterable).__name__}"
@@ -47,26 +48,28 @@ class UserSampler:
         """Rows of an epoch, or batches; TypeError where the iterable does not say."""
         return len(self.iterable)  # type: ignore[arg-type]
 
-    @property
-    def is_resumable(self) -> bool:
-        """Whether an epoch can be taken up in the middle."""
-        return isinstance(self.iterable, FixedOrder) or hasattr(self.iterable, "state_dict")
+    def can_resume(self, state: Any) -> bool:
+        """Whether an epoch can be taken up in the middle, given what `Feed.state` saved there."""
+        if isinstance(self.iterable, FixedOrder):
+            return True
+        return state is not None and hasattr(self.iterable, "load_state_dict")
 
     @property
     def fingerprint(self) -> str:
         """What tells this sampler from another in a saved state, as far as can be told."""
         return f"{type(self.iterable).__module__}.{type(self.iterable).__qualname__}"
 
-    def feed(self, epoch: int, position: int, batch_size: int, state: Any) -> Feed:
-        """Begin an epoch at `position`, with what `Feed.state` gave there."""
+    def feed(self, epoch: int, position: int, batch_size: int | None, state: Any) -> Feed:
+        """Begin an epoch at `position`, with what `Feed.state` saved there; None: items are batches."""
+        if isinstance(self.iterable, FixedOrder):
+            return Feed(self, self.iterable.pieces(position), batch_size, position, skip=0)
         if hasattr(self.iterable, "set_epoch"):
             self.iterable.set_epoch(epoch)
-        if isinstance(self.iterable, FixedOrder):
-            return Feed(self, self.iterable.pieces(position), 0 if self.batches else batch_size, position, 0)
-        if state is None:
-            return Feed(self, iter(self.iterable), 0 if self.batches else batch_size, position, 0)
-        self.iterable.load_state_dict(state["state"])  # type: ignore[attr-defined]
-        return Feed(self, iter(self.iterable), 0 if self.batches else batch_size, position, state["skip"])
+        skip = 0
+        if state is not None and position > 0:
+            self.iterable.load_state_dict(state["state"])  # type: ignore[attr-defined]
+            skip = state["skip"]
+        return Feed(self, iter(self.iterable), batch_size, position, skip)
 
 
 class FixedOrder:
@@ -93,14 +96,16 @@ class Feed:
 
     Parameters
     ----------
-    batch_size : int
-        0: each item is a batch.
+    batch_size : int or None
+        None: each item is a batch.
+    position : int
+        Rows of the epoch delivered before.
     skip : int
         Rows of the first item that were delivered already.
     """
 
     def __init__(
-        self, sampler: UserSampler, items: Iterator, batch_size: int, position: int, skip: int
+        self, sampler: UserSampler, items: Iterator[Any], batch_size: int | None, position: int, skip: int
     ) -> None:
         self.sampler = sampler
         self.items = items
@@ -114,13 +119,13 @@ class Feed:
         """Hand in rows for the next batch; its size, or 0 at the end."""
         while self.begun and self._end_of_first() <= batches.position:
             self.begun.popleft()
-        if not self.batch_size:
+        if self.batch_size is None:
             return self._feed_item(batches)
         while batches.n_waiting < self.batch_size and self._feed_item(batches):
             pass
         return min(self.batch_size, batches.n_waiting)
 
-    def state(self, position: int) -> dict | None:
+    def state(self, position: int) -> dict[str, Any] | None:
         """What brings a fresh sampler to `position`: its state before an item, and rows of that item to skip."""
         snapshot = self._snapshot()
         if snapshot is None:
@@ -145,7 +150,7 @@ class Feed:
         item = next(self.items, None)
         if item is None:
             return 0
-        if not self.batch_size or isinstance(item, np.ndarray) and item.ndim > 0 or np.ndim(item) > 0:
+        if self.batch_size is None or np.ndim(item) > 0:
             rows = item
         else:  # a stream of single rows: as many as the batch wants
             wanted = self.batch_size - batches.n_waiting
@@ -156,3 +161,24 @@ class Feed:
         skip, self.skip = self.skip, 0
         batches.feed(np.ascontiguousarray(checked[skip:]))
         return len(checked) - skip
+
+
+def as_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> Sampler | UserSampler:
+    """The sampler that a Loader's arguments ask for.
+
+    Raises
+    ------
+    TypeError
+        It is neither one of fastbatch's nor iterable.
+    ValueError
+        It draws from another number of rows.
+    """
+    if batch_sampler is not None:
+        return UserSampler(batch_sampler, n_rows, batches=True)
+    if sampler is None:
+        return Shuffle(n_rows) if shuffle else Sequential(n_rows)
+    if not isinstance(sampler, Sampler):
+        return UserSampler(sampler, n_rows, batches=False)
+    if sampler.n != n_rows:
+        raise ValueError(f"the sampler draws from {sampler.n} rows, the data has {n_rows}")
+    return sampler

@@ -28,9 +28,9 @@ cdef size_t row_nbytes_of(cnp.ndarray x) noexcept:
 cdef bint rows_are_contiguous(cnp.ndarray x) noexcept:
     cdef Py_ssize_t expected = cnp.PyArray_ITEMSIZE(x)
     cdef int axis
+    if cnp.PyArray_SIZE(x) == 0:  # strides mean nothing then
+        return True
     for axis in range(cnp.PyArray_NDIM(x) - 1, 0, -1):
-        if cnp.PyArray_DIM(x, axis) == 0:
-            return True
         if cnp.PyArray_DIM(x, axis) != 1 and cnp.PyArray_STRIDE(x, axis) != expected:
             return False
         expected *= cnp.PyArray_DIM(x, axis)

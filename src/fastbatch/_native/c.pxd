@@ -32,6 +32,8 @@ cdef extern from "fb_random.h" nogil:
 
 
 cdef extern from "fb_permutation.h" nogil:
+    const uint64_t FB_ONE_UNIT_ROWS
+
     ctypedef struct fb_permutation:
         uint64_t starts[1]  # really as many as there are units, and one
 

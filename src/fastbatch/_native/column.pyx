@@ -1,5 +1,6 @@
 import numpy as np
 
+cimport cython
 cimport numpy as cnp
 
 from fastbatch._native.array cimport require_plain, row_nbytes_of, rows_are_contiguous
@@ -46,6 +47,7 @@ cdef class Column:
         return self.column.row_nbytes
 
 
+@cython.final
 cdef class GatherColumn(Column):
     """Rows copied as they are, from an array whose rows are contiguous.
 
@@ -77,6 +79,7 @@ cdef class GatherColumn(Column):
         self.column = &self.storage.column
 
 
+@cython.final
 cdef class RowNumberColumn(Column):
     """The row numbers of a batch, as int64."""
 

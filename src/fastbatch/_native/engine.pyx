@@ -155,6 +155,7 @@ cdef void end_unused_capsule(object capsule) noexcept:
         tensor.deleter(tensor)
 
 
+@cython.final
 cdef class Engine:
     """The slots of a Loader: a pool of buffers for each column, and how a filled one is handed over.
 
@@ -270,7 +271,7 @@ cdef class Engine:
             stride *= layout.dims[axis]
         try:
             capsule = PyCapsule_New(&buffer.tensor, "dltensor", <void (*)(object) noexcept>end_unused_capsule)
-        except:
+        except BaseException:
             release(buffer)
             raise
         return self.wraps[i](capsule)
@@ -292,7 +293,7 @@ cdef class Engine:
                     leaf = self.tensor(i, buffer, ticket.n)
                 Py_INCREF(leaf)
                 PyTuple_SET_ITEM(leaves, i, leaf)
-        except:
+        except BaseException:
             cursor.take_back()
             raise
         ticket.buffers.clear()
@@ -352,7 +353,8 @@ cdef class Batches:
         drop_last : bool
             Whether a shorter last batch is left out.
         feeder : callable, optional
-            For a sampler that is fed: called before each batch, calls `feed`; returns the batch's size, or 0 at the end.
+            For a sampler that is fed: called before each batch, calls `feed`; returns the batch's size, or 0 at the
+            end.
         n_tickets : int
             How many tickets may be out at once.
         """

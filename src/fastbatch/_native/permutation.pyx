@@ -59,8 +59,8 @@ def permutation(n, *, rng=None, dtype=np.int64):
         numpy.random.default_rng(rng).permutation(n)
 
     with another order. It is the order of a `Loader` that shuffles, made at once: the numbers are 32-bit inside while
-    n <= 2**32, and above 2**22 they are sorted in place into random buckets that fit the cache, each then shuffled with a
-    random stream of its own (see `shuffle`).
+    n <= 2**32, and above 2**22 they are sorted in place into random buckets that fit the cache, each then shuffled
+    with a random stream of its own (see `shuffle`).
 
     Parameters
     ----------

@@ -5,11 +5,15 @@ import numpy as np
 from libc.stdint cimport uint64_t
 
 from fastbatch._native.c cimport (
-    FB_BLOCK, FB_ORDER_VERSION, fb_derive, fb_draw_descending, fb_key, fb_next, fb_seed, fb_sfc64, fb_sfc64_begin
+    FB_BLOCK, FB_ONE_UNIT_ROWS, FB_ORDER_VERSION, fb_derive, fb_draw_descending, fb_key, fb_next, fb_seed, fb_sfc64,
+    fb_sfc64_begin
 )
 
 #: The version of every order made by this package: it changes when any order does.
 ORDER_VERSION = FB_ORDER_VERSION
+
+#: Above this many rows an order is made by way of buckets.
+ONE_UNIT_ROWS = FB_ONE_UNIT_ROWS
 
 
 cdef fb_key key_from_words(object words):

@@ -1,5 +1,6 @@
 import numpy as np
 
+cimport cython
 cimport numpy as cnp
 
 from fastbatch._native.c cimport (
@@ -73,6 +74,7 @@ cdef int draw_all(const fb_sampler *sampler, void *state, char *out, fb_poll pol
     return 0
 
 
+@cython.final
 cdef class Sequential(Sampler):
     """Every row once, in the order of the data."""
 
@@ -83,6 +85,7 @@ cdef class Sequential(Sampler):
         self.sampler = &self.storage
 
 
+@cython.final
 cdef class Shuffled(Sampler):
     """Every row once, in uniformly random order."""
 
@@ -93,6 +96,7 @@ cdef class Shuffled(Sampler):
         self.sampler = &self.storage
 
 
+@cython.final
 cdef class Fed(Sampler):
     """Rows that Python hands in while the epoch runs: it begins no order of its own."""
 
@@ -104,6 +108,7 @@ cdef class Fed(Sampler):
         self.sampler = &self.storage
 
 
+@cython.final
 cdef class Balanced(Sampler):
     """Classes dealt round-robin, or by integer shares.
 

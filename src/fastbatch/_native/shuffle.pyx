@@ -1,5 +1,3 @@
-import numpy as np
-
 cimport numpy as cnp
 
 from fastbatch._native.array cimport require_plain, row_nbytes_of
@@ -34,10 +32,10 @@ def shuffle(x, *, rng=None):
 
         numpy.random.default_rng(rng).shuffle(x)
 
-    with another order. A Fisher-Yates shuffle with batched unbiased draws [1]_. More than 2**22 rows of 1, 2, 4, 8 or 16
-    bytes are first sorted in place into random buckets that fit the cache [2]_: as uniform, and several times as fast.
-    The order is a function of `rng`, of the number of rows and of whether they are that narrow; it stays the same
-    within an order version.
+    with another order. A Fisher-Yates shuffle with batched unbiased draws [1]_. More than 2**22 rows are first sorted
+    in place into random buckets [2]_: as uniform, and several times as fast. The order is a function of `rng` and the
+    number of rows alone, so that arrays of one length and any dtypes stay together when each is shuffled with the same
+    seed; it is the order of `permutation`, and changes with the order version only.
 
     Parameters
     ----------
@@ -56,7 +54,8 @@ def shuffle(x, *, rng=None):
     Notes
     -----
     Runs without the GIL: nobody else may write `x` meanwhile. A signal such as Ctrl-C is answered within
-    milliseconds; `x` then holds the same rows in an order that is not random.
+    milliseconds (of the time that one row takes, if that is more); `x` then holds the same rows in an order that is not
+    random.
 
     References
     ----------

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
+cimport cython
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_New, PyTuple_SET_ITEM
 
@@ -18,6 +19,7 @@ CODES = {"leaf": IS_LEAF, "tuple": IS_TUPLE, "list": IS_LIST, "dict": IS_DICT, "
          "dataclass": IS_DATACLASS}
 
 
+@cython.final
 cdef class Structure:
     """A tree with arrays as leaves.
 

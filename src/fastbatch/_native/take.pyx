@@ -55,8 +55,8 @@ cdef size_t gather(cnp.ndarray source, cnp.ndarray indices, cnp.ndarray out) exc
     return done
 
 
-cdef int gather_rows(const fb_source *source, const char *index, size_t item_nbytes, bint is_signed, size_t n, char *out,
-                     fb_poll poll, size_t *n_done) noexcept nogil:
+cdef int gather_rows(const fb_source *source, const char *index, size_t item_nbytes, bint is_signed, size_t n,
+                     char *out, fb_poll poll, size_t *n_done) noexcept nogil:
     cdef uint64_t rows[PIECE_ROWS]  # or twice as many uint32
     cdef fb_rows piece
     cdef size_t done = 0, good, asked = 0
@@ -71,7 +71,8 @@ cdef int gather_rows(const fb_source *source, const char *index, size_t item_nby
             return 0
     while done < n:
         piece.n = min(n - done, <size_t>PIECE_ROWS)
-        good = fb_check_rows(index + done * item_nbytes, item_nbytes, is_signed, piece.n, source.n_rows, piece.wide, rows)
+        good = fb_check_rows(index + done * item_nbytes, item_nbytes, is_signed, piece.n, source.n_rows, piece.wide,
+                             rows)
         if good < piece.n:
             n_done[0] = done + good
             return 0
@@ -88,16 +89,22 @@ cdef int gather_rows(const fb_source *source, const char *index, size_t item_nby
 
 cdef cnp.ndarray as_indices(object indices):
     """`indices` as a native, C-contiguous array of integers."""
-    array = np.asarray(indices)
-    if array.size == 0 and not isinstance(indices, np.ndarray):
-        array = array.astype(np.intp)  # an empty list is float64 to NumPy
-    if array.dtype.kind not in "iu":
+    if not isinstance(indices, np.ndarray):
+        if isinstance(indices, (list, tuple)) and len(indices) == 0:
+            return np.empty(0, np.intp)  # to NumPy an empty list is float64
+        indices = np.asarray(indices)
+    elif isinstance(indices, np.ma.MaskedArray):
+        raise TypeError("indices must not be a masked array; use indices.compressed()")
+    cdef cnp.ndarray array = indices
+    if not (cnp.PyArray_ISINTEGER(array) and not cnp.PyArray_ISBOOL(array)):
         raise TypeError(f"indices must be integers, got dtype {array.dtype}" +
-                        ("; use numpy.flatnonzero(mask) for a mask" if array.dtype.kind == "b" else ""))
+                        ("; use numpy.flatnonzero(mask) for a mask" if cnp.PyArray_ISBOOL(array) else ""))
+    if cnp.PyArray_ISCARRAY_RO(array):  # contiguous, aligned and in native byte order
+        return array
     return np.require(array, array.dtype.newbyteorder("="), "CA")
 
 
-cdef cnp.ndarray as_out(object out, cnp.ndarray source, tuple shape):
+cdef cnp.ndarray as_out(object out, cnp.ndarray source, cnp.ndarray indices, tuple shape):
     require_plain(out, "out")
     if out.dtype != source.dtype:
         raise TypeError(f"out must have the dtype of source, {source.dtype}, got {out.dtype}")
@@ -107,8 +114,10 @@ cdef cnp.ndarray as_out(object out, cnp.ndarray source, tuple shape):
         raise ValueError(f"out must be C-contiguous, got strides {out.strides}")
     if not cnp.PyArray_ISWRITEABLE(out):
         raise ValueError("out must be writable, got a read-only array")
-    if np.may_share_memory(out, source):
-        raise ValueError("out must not overlap source: rows would be overwritten before they are read")
+    for other, name in ((source, "source"), (indices, "indices")):
+        if np.may_share_memory(out, other):
+            raise ValueError(f"out must not overlap {name}, which would be overwritten before it is read; "
+                             f"use {name}.copy()")
     return out
 
 
@@ -173,7 +182,8 @@ def take(source, indices, *, out=None):
     TypeError
         `source` or `out` is not an ndarray of fixed-size items; `indices` are not integers; dtypes differ.
     ValueError
-        Rows are not contiguous; `out` has another shape, is read-only, not contiguous, or overlaps `source`.
+        Rows are not contiguous; `out` has another shape, is read-only, not contiguous, or overlaps `source` or
+        `indices` (as far as their bounds tell).
     IndexError
         A row number is out of range. `out` is untouched.
     """
@@ -186,7 +196,7 @@ def take(source, indices, *, out=None):
                          f"{source.shape}; use numpy.ascontiguousarray(source)")
     cdef cnp.ndarray rows = as_indices(indices)
     shape = (<object>rows).shape + source.shape[1:]
-    cdef cnp.ndarray target = np.empty(shape, source.dtype) if out is None else as_out(out, table, shape)
+    cdef cnp.ndarray target = np.empty(shape, source.dtype) if out is None else as_out(out, table, rows, shape)
     cdef size_t n = cnp.PyArray_SIZE(rows), done = gather(table, rows, target)
     if done < n:
         raise IndexError(f"row {(<object>rows).flat[done]} is out of range for a source of {source.shape[0]} rows")

@@ -15,7 +15,7 @@ OUTPUTS = ("numpy", "torch")
 class Source(NamedTuple):
     """One array of the user's data, as the native layer takes it."""
 
-    array: np.ndarray
+    array: np.ndarray[Any, Any]
     framework: str
     dlpack_type: tuple[int, int, int] | None = None  # where the elements are not what the dtype says
 
@@ -53,7 +53,9 @@ def source_of(leaf: Any) -> Source:
     return Source(np.asarray(memoryview(leaf)), "numpy")
 
 
-def wrapper_for(output: str, dtype: np.dtype, dlpack_type: tuple[int, int, int] | None) -> Callable | None:
+def wrapper_for(
+    output: str, dtype: np.dtype[Any], dlpack_type: tuple[int, int, int] | None
+) -> Callable[[object], Any] | None:
     """What makes a framework's tensor of a DLPack capsule; None for NumPy, whose arrays the engine makes itself.
 
     Raises

@@ -44,7 +44,8 @@ def wrapper(dtype: np.dtype, dlpack_type: tuple[int, int, int] | None) -> Callab
     if dlpack_type is None or (dlpack_type != BFLOAT16 and not _has_dtype(dtype)):
         raise TypeError(f"torch has no dtype for {dtype}; use output='numpy'")
     # The C entry beneath torch.utils.dlpack.from_dlpack, which takes twice as long to find out that this is a capsule.
-    return getattr(torch._C, "_from_dlpack", torch.utils.dlpack.from_dlpack)
+    from_capsule: Callable[[object], Any] = getattr(torch._C, "_from_dlpack", torch.utils.dlpack.from_dlpack)
+    return from_capsule
 
 
 def _has_dtype(dtype: np.dtype) -> bool:

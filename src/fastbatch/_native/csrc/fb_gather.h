@@ -13,8 +13,8 @@ typedef struct fb_source {
     uint64_t n_rows;
 } fb_source;
 
-/* Copies row rows->index[i] of the source to row i of `out`, (n, row_nbytes). Needs every index in range; `out` must not
- * overlap the source. Costs one cache miss per line, as many at once as the machine bears. */
+/* Copies row rows->index[i] of the source to row i of `out`, (n, row_nbytes). Needs every index in range; `out` must
+ * not overlap the source. Costs one cache miss per line, as many at once as the machine bears. */
 void fb_gather(const fb_source *source, const fb_rows *rows, char *FB_RESTRICT out);
 
 /* A column whose rows are copied as they are. */

@@ -1,5 +1,5 @@
-/* Memory that is gathered into and drawn from: aligned to a cache line, and on huge pages when large, because 4 KB pages
- * cost 1.3-3x on random access.
+/* Memory that is gathered into and drawn from: aligned to a cache line, and on huge pages when large, because 4 KB
+ * pages cost 1.3-3x on random access.
  *
  * In a header, because C and C++ files share it. To be included first: it asks the C library for madvise. */
 #ifndef FB_MEMORY_H

@@ -2,11 +2,8 @@
 
 #include "fb_shuffle.h"
 
-static unsigned bits_for(uint64_t n_rows, const void *rows, size_t row_nbytes) {
-    const size_t alignment = row_nbytes == 16 ? 8 : row_nbytes;
-    /* Wide rows gain nothing from a second pass over them: a row fills its cache lines by itself. */
-    const int narrow = row_nbytes == 1 || row_nbytes == 2 || row_nbytes == 4 || row_nbytes == 8 || row_nbytes == 16;
-    if (n_rows <= FB_ONE_UNIT_ROWS || !narrow || (uintptr_t)rows % alignment != 0) return 0;
+static unsigned bits_for(uint64_t n_rows) {
+    if (n_rows <= FB_ONE_UNIT_ROWS) return 0;
     unsigned bits = 1;
     while (bits < FB_SCATTER_MAX_BITS && (FB_BUCKET_ROWS << bits) < n_rows) ++bits;
     return bits;
@@ -19,7 +16,7 @@ int fb_permutation_begin(fb_permutation *permutation, void *rows, size_t row_nby
     permutation->row_nbytes = row_nbytes;
     permutation->key = key;
     permutation->epoch = epoch;
-    permutation->bits = bits_for(n_rows, rows, row_nbytes);
+    permutation->bits = bits_for(n_rows);
     permutation->starts[0] = 0;
     permutation->starts[1] = n_rows;
     if (permutation->bits == 0) return 0;
@@ -48,7 +45,8 @@ static void warm(const volatile char *memory, uint64_t nbytes) {
 int fb_permutation_prepare(const fb_permutation *permutation, uint64_t unit, fb_poll poll) {
     const uint64_t start = permutation->starts[unit], n_rows = permutation->starts[unit + 1] - start;
     char *rows = (char *)permutation->rows + start * permutation->row_nbytes;
-    if (permutation->bits > 0) warm(rows, n_rows * permutation->row_nbytes);
+    const uint64_t nbytes = n_rows * permutation->row_nbytes;
+    if (permutation->bits > 0 && nbytes <= FB_CACHE_NBYTES) warm(rows, nbytes);
     fb_sfc64 rng = fb_sfc64_begin(fb_derive(permutation->key, permutation->epoch, FB_STREAM_BUCKET, unit, 0));
     return fb_shuffle_rows(&rng, rows, permutation->row_nbytes, n_rows, 0, n_rows, poll);
 }

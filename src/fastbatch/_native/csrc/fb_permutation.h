@@ -22,7 +22,8 @@ typedef struct fb_permutation {
     uint64_t starts[(1 << FB_SCATTER_MAX_BITS) + 1];
 } fb_permutation;
 
-/* Sorts the rows into units: O(n_rows) above FB_ONE_UNIT_ROWS, nothing below. Returns 0, or what `poll` answered. */
+/* Sorts the rows, of any width but 0, into units: O(n_rows) above FB_ONE_UNIT_ROWS, nothing below. Returns 0, or what
+ * `poll` answered. */
 int fb_permutation_begin(fb_permutation *permutation, void *rows, size_t row_nbytes, uint64_t n_rows, fb_key key,
                          uint64_t epoch, fb_poll poll);
 

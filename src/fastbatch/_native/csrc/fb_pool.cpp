@@ -95,15 +95,15 @@ void Pool::release(Buffer *buffer) noexcept {
 }
 
 void Pool::take_back(Buffer *buffer) noexcept {
-    std::uintptr_t head = returned_.load(std::memory_order_relaxed);
+    std::uintptr_t head = returned_.load(std::memory_order_relaxed), word = 0;
     do {
         if ((head & kCountMask) >= keep_) {
             destroy(buffer);
             return;
         }
         buffer->next = buffer_of(head);
-    } while (!returned_.compare_exchange_weak(head, reinterpret_cast<std::uintptr_t>(buffer) | ((head & kCountMask) + 1),
-                                              std::memory_order_release, std::memory_order_relaxed));
+        word = reinterpret_cast<std::uintptr_t>(buffer) | ((head & kCountMask) + 1);
+    } while (!returned_.compare_exchange_weak(head, word, std::memory_order_release, std::memory_order_relaxed));
 }
 
 void Pool::close() noexcept {

@@ -23,7 +23,7 @@ struct fb_sampler {
 
     /* *state becomes one epoch's order. Returns 0, FB_NO_MEMORY or what `poll` answered; then *state is NULL. */
     int (*begin)(const fb_sampler *sampler, fb_key key, uint64_t epoch, fb_poll poll, void **state);
-    /* Independent pieces of work: any thread may prepare any unit, once, ahead of need. NULL unit_of: there are none. */
+    /* Independent pieces of work: any thread may prepare any unit, once, ahead of need. All NULL: there are none. */
     uint64_t (*n_units)(const void *state);
     uint64_t (*unit_of)(const void *state, uint64_t position);
     int (*prepare)(void *state, uint64_t unit, fb_poll poll);

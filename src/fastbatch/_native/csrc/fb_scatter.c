@@ -1,13 +1,9 @@
 #include "fb_scatter.h"
 
-/* Random words between two polls: some milliseconds. */
-enum { WORDS_PER_POLL = 1 << 17 };
-
-typedef struct pair64 {
-    uint64_t low, high;
-} pair64;
+#include "fb_swap.h"
 
 int fb_count_labels(fb_sfc64 labels, unsigned bits, uint64_t n_rows, uint64_t *starts, fb_poll poll) {
+    enum { WORDS_PER_POLL = 1 << 20 };
     /* Two histograms, so that equal labels in a row do not wait for each other's store. */
     uint64_t even[1 << FB_SCATTER_MAX_BITS] = {0}, odd[1 << FB_SCATTER_MAX_BITS] = {0};
     const unsigned per_word = 64 / bits;
@@ -38,60 +34,91 @@ int fb_count_labels(fb_sfc64 labels, unsigned bits, uint64_t n_rows, uint64_t *s
     return 0;
 }
 
+/* The labels one by one, and a poll once in a while. */
+typedef struct reader {
+    fb_sfc64 labels;
+    uint64_t word, mask, words, words_per_poll;
+    unsigned bits, per_word, left;
+} reader;
+
+FB_INLINE int refill(reader *reader, fb_poll poll) {
+    reader->word = fb_next(&reader->labels);
+    reader->left = reader->per_word;
+    return FB_UNLIKELY(++reader->words % reader->words_per_poll == 0) ? fb_ask(poll) : 0;
+}
+
+FB_INLINE uint64_t next_label(reader *reader) {
+    const uint64_t label = reader->word & reader->mask;
+    reader->word >>= reader->bits;
+    --reader->left;
+    return label;
+}
+
 /* The row in hand takes the next place of its bucket and lifts the row that was there, until a row belongs to the
- * place where the cycle began. The next line of a bucket is fetched as this one is written: no hardware prefetcher
- * follows so many streams. */
-#define DEFINE_SCATTER(name, type)                                                                              \
-    static int name(fb_sfc64 labels, unsigned bits, const uint64_t *starts, type *rows, fb_poll poll) {        \
-        type *next[1 << FB_SCATTER_MAX_BITS];                                                                   \
-        const unsigned per_word = 64 / bits;                                                                    \
-        const uint64_t mask = (UINT64_C(1) << bits) - 1;                                                        \
-        uint64_t word = 0, words = 0;                                                                           \
-        unsigned left = 0;                                                                                      \
-        for (uint64_t bucket = 0; bucket <= mask; ++bucket) next[bucket] = rows + starts[bucket];               \
-        for (uint64_t bucket = 0; bucket <= mask; ++bucket) {                                                   \
-            for (const type *end = rows + starts[bucket + 1]; next[bucket] < end; ++next[bucket]) {             \
-                type row = *next[bucket];                                                                       \
-                for (;;) {                                                                                      \
-                    if (left == 0) {                                                                            \
-                        if (FB_UNLIKELY(++words % WORDS_PER_POLL == 0)) {                                       \
-                            const int answer = fb_ask(poll);                                                    \
-                            if (answer != 0) {                                                                  \
-                                *next[bucket] = row;                                                            \
-                                return answer;                                                                  \
-                            }                                                                                   \
-                        }                                                                                       \
-                        word = fb_next(&labels);                                                                \
-                        left = per_word;                                                                        \
-                    }                                                                                           \
-                    const uint64_t label = word & mask;                                                         \
-                    word >>= bits;                                                                              \
-                    --left;                                                                                     \
-                    if (label == bucket) break;                                                                 \
-                    type *place = next[label]++;                                                                \
-                    FB_PREFETCH_L1((char *)place + 2 * FB_CACHE_LINE);                                          \
-                    const type lifted = *place;                                                                 \
-                    *place = row;                                                                               \
-                    row = lifted;                                                                               \
-                }                                                                                               \
-                *next[bucket] = row;                                                                            \
-            }                                                                                                   \
-        }                                                                                                       \
-        return 0;                                                                                               \
+ * place where the cycle began. A bucket's lines are fetched ahead of its writes: no hardware prefetcher follows so many
+ * streams. */
+#define DEFINE_SCATTER(name, type)                                                                                \
+    static int name(reader reader, const uint64_t *starts, char *rows, fb_poll poll) {                            \
+        char *next[1 << FB_SCATTER_MAX_BITS];                                                                     \
+        for (uint64_t bucket = 0; bucket <= reader.mask; ++bucket)                                                \
+            next[bucket] = rows + starts[bucket] * sizeof(type);                                                  \
+        for (uint64_t bucket = 0; bucket <= reader.mask; ++bucket) {                                              \
+            const char *end = rows + starts[bucket + 1] * sizeof(type);                                           \
+            for (; next[bucket] < end; next[bucket] += sizeof(type)) {                                            \
+                type row, lifted;                                                                                 \
+                memcpy(&row, next[bucket], sizeof row);                                                           \
+                for (;;) {                                                                                        \
+                    const int answer = reader.left == 0 ? refill(&reader, poll) : 0;                              \
+                    if (FB_UNLIKELY(answer != 0)) {                                                               \
+                        memcpy(next[bucket], &row, sizeof row);                                                   \
+                        return answer;                                                                            \
+                    }                                                                                             \
+                    const uint64_t label = next_label(&reader);                                                   \
+                    if (label == bucket) break;                                                                   \
+                    char *place = next[label];                                                                    \
+                    next[label] = place + sizeof(type);                                                           \
+                    FB_PREFETCH_L1(place + 2 * FB_CACHE_LINE);                                                    \
+                    memcpy(&lifted, place, sizeof lifted);                                                        \
+                    memcpy(place, &row, sizeof row);                                                              \
+                    row = lifted;                                                                                 \
+                }                                                                                                 \
+                memcpy(next[bucket], &row, sizeof row);                                                           \
+            }                                                                                                     \
+        }                                                                                                         \
+        return 0;                                                                                                 \
     }
 
 DEFINE_SCATTER(scatter_1, uint8_t)
 DEFINE_SCATTER(scatter_2, uint16_t)
 DEFINE_SCATTER(scatter_4, uint32_t)
 DEFINE_SCATTER(scatter_8, uint64_t)
-DEFINE_SCATTER(scatter_16, pair64)
+DEFINE_SCATTER(scatter_16, fb_pair64)
+
+/* The same cycles for rows too wide to hold in hand: the row waits at the place where its cycle began. */
+static int scatter_wide(reader reader, const uint64_t *starts, char *rows, size_t row_nbytes, fb_poll poll) {
+    uint64_t next[1 << FB_SCATTER_MAX_BITS];
+    for (uint64_t bucket = 0; bucket <= reader.mask; ++bucket) next[bucket] = starts[bucket];
+    for (uint64_t bucket = 0; bucket <= reader.mask; ++bucket) {
+        while (next[bucket] < starts[bucket + 1]) {
+            const int answer = reader.left == 0 ? refill(&reader, poll) : 0;
+            if (answer != 0) return answer;
+            const uint64_t label = next_label(&reader), place = next[label]++;
+            FB_PREFETCH_L2(rows + (place + 1) * row_nbytes);
+            if (label != bucket) fb_swap_rows(rows + next[bucket] * row_nbytes, rows + place * row_nbytes, row_nbytes);
+        }
+    }
+    return 0;
+}
 
 int fb_scatter(fb_sfc64 labels, unsigned bits, const uint64_t *starts, void *rows, size_t row_nbytes, fb_poll poll) {
+    reader reader = {.labels = labels, .bits = bits, .per_word = 64 / bits, .mask = (UINT64_C(1) << bits) - 1};
+    reader.words_per_poll = 1 + fb_rows_per_poll(row_nbytes) / reader.per_word;
     switch (row_nbytes) {
-    case 1: return scatter_1(labels, bits, starts, rows, poll);
-    case 2: return scatter_2(labels, bits, starts, rows, poll);
-    case 4: return scatter_4(labels, bits, starts, rows, poll);
-    case 8: return scatter_8(labels, bits, starts, rows, poll);
-    default: return scatter_16(labels, bits, starts, rows, poll);
+    case 1: return scatter_1(reader, starts, rows, poll);
+    case 2: return scatter_2(reader, starts, rows, poll);
+    case 4: return scatter_4(reader, starts, rows, poll);
+    case 8: return scatter_8(reader, starts, rows, poll);
+    case 16: return scatter_16(reader, starts, rows, poll);
+    default: return scatter_wide(reader, starts, rows, row_nbytes, poll);
     }
 }

@@ -14,12 +14,12 @@
 /* Bounds the tables on the stack (32 KB) and the lines written to at a time (64 KB). */
 enum { FB_SCATTER_MAX_BITS = 10 };
 
-/* starts, (2^bits + 1,): where the bucket of every label begins when n_rows labels of `bits` bits come from `labels`. */
+/* starts, (2^bits + 1,): where the bucket of every label begins when n_rows labels of `bits` bits come from `labels`.
+ * Returns 0, or what `poll` answered. */
 int fb_count_labels(fb_sfc64 labels, unsigned bits, uint64_t n_rows, uint64_t *starts, fb_poll poll);
 
-/* Moves `rows`, (starts[2^bits], row_nbytes), to the buckets that `labels` names. Needs `starts` from the same labels,
- * and rows of 1, 2, 4, 8 or 16 bytes, aligned to their size (16 to 8). Returns 0, or what `poll` answered; `rows` holds
- * the same rows at any time. */
+/* Moves `rows`, (starts[2^bits], row_nbytes), to the buckets that `labels` names. Needs `starts` from the same labels
+ * and row_nbytes > 0. Returns 0, or what `poll` answered; `rows` holds the same rows at any time. */
 int fb_scatter(fb_sfc64 labels, unsigned bits, const uint64_t *starts, void *rows, size_t row_nbytes, fb_poll poll);
 
 #endif

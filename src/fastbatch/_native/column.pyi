@@ -1,0 +1,40 @@
+from typing import Any, Final, Self, final
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import disjoint_base
+
+DLPACK_CODES: Final[dict[str, int]]
+
+def dlpack_type_of(dtype: npt.DTypeLike) -> tuple[int, int, int] | None: ...
+
+@disjoint_base
+class Column:
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def row_shape(self) -> tuple[int, ...]: ...
+    @property
+    def dlpack_type(self) -> tuple[int, int, int] | None: ...
+    @property
+    def blocking(self) -> bool: ...
+    @property
+    def kernel(self) -> str: ...
+    @property
+    def row_nbytes(self) -> int: ...
+
+@final
+class GatherColumn(Column):
+    def __new__(
+        cls,
+        source: npt.NDArray[Any],
+        *,
+        dlpack_type: tuple[int, int, int] | None = None,
+        blocking: bool = False,
+    ) -> Self: ...
+    @property
+    def source(self) -> npt.NDArray[Any]: ...
+
+@final
+class RowNumberColumn(Column):
+    def __new__(cls) -> Self: ...

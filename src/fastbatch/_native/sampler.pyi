@@ -1,0 +1,36 @@
+from typing import Any, Self, final
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Sampler:
+    @property
+    def n(self) -> int: ...
+    def __len__(self) -> int: ...
+    def order(self, key: tuple[int, int], epoch: int) -> npt.NDArray[np.int64]: ...
+
+@final
+class Sequential(Sampler):
+    def __new__(cls, n: int) -> Self: ...
+
+@final
+class Shuffled(Sampler):
+    def __new__(cls, n: int) -> Self: ...
+
+@final
+class Fed(Sampler):
+    def __new__(cls, n: int) -> Self: ...
+
+@final
+class Balanced(Sampler):
+    def __new__(
+        cls,
+        members: npt.NDArray[Any],
+        starts: npt.NDArray[np.uint64],
+        length: int,
+        shares: npt.NDArray[np.uint64] | None = None,
+    ) -> Self: ...
+
+def group_rows(codes: npt.NDArray[np.uint32], n_classes: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint64]]: ...

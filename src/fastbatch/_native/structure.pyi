@@ -1,0 +1,30 @@
+from collections.abc import Callable, Iterable
+from typing import Any, Final, final
+
+LEAF: Final[Structure]
+CODES: Final[dict[str, int]]
+
+@final
+class Structure:
+    def __init__(
+        self,
+        kind: str,
+        children: Iterable[Structure] = (),
+        keys: tuple[Any, ...] | None = None,
+        factory: Callable[..., Any] | None = None,
+    ) -> None: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def children(self) -> tuple[Structure, ...]: ...
+    @property
+    def keys(self) -> tuple[Any, ...] | None: ...
+    @property
+    def factory(self) -> Callable[..., Any] | None: ...
+    @property
+    def n_leaves(self) -> int: ...
+    def unflatten(self, leaves: Iterable[Any]) -> Any: ...
+
+def flatten(
+    data: Any, is_leaf: Callable[[Any], bool], path: str = "data"
+) -> tuple[Structure, list[Any], list[str]]: ...

@@ -1,0 +1,72 @@
+"""The place a Loader has reached, as a few integers and names that JSON can hold."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, NamedTuple
+
+from fastbatch.samplers import Sampler, order_version
+from fastbatch.seeding import check_seed
+from fastbatch.user_samplers import UserSampler
+
+#: The version of the format.
+STATE_FORMAT = 1
+
+
+class Place(NamedTuple):
+    """Where an epoch is taken up.
+
+    Attributes
+    ----------
+    position : int
+        Rows of the epoch's order that were delivered.
+    sampler_state : object
+        What a user's sampler saved there; None where there is nothing to save.
+    """
+
+    epoch: int
+    position: int
+    sampler_state: Any = None
+
+
+def state_of(place: Place, seed: int, sampler: Sampler | UserSampler, n_rows: int) -> dict[str, Any]:
+    """The state of a Loader at a place."""
+    state = {
+        "format": STATE_FORMAT,
+        "order": order_version,
+        "seed": seed,
+        "epoch": place.epoch,
+        "position": place.position,
+        "rows": n_rows,
+        "sampler": sampler.fingerprint,
+    }
+    if isinstance(sampler, UserSampler):
+        state["sampler_state"] = place.sampler_state
+    return state
+
+
+def place_from(state: dict[str, Any], sampler: Sampler | UserSampler, n_rows: int) -> tuple[int, Place]:
+    """The seed and the place in a state that fits the sampler and the data.
+
+    Raises
+    ------
+    ValueError
+        It does not fit, it lacks an entry, or it lies inside an epoch of a sampler that cannot be taken up there.
+    """
+    fitting = {"format": STATE_FORMAT, "order": order_version, "rows": n_rows, "sampler": sampler.fingerprint}
+    missing = {*fitting, "seed", "epoch", "position"} - set(state)
+    if missing:
+        raise ValueError(f"the state lacks {', '.join(map(repr, sorted(missing)))}")
+    for key, value in fitting.items():
+        if state[key] != value:
+            raise ValueError(f"the state does not fit this Loader: its {key!r} is {state[key]!r}, here it is {value!r}")
+    seed = check_seed(operator.index(state["seed"]))
+    place = Place(operator.index(state["epoch"]), operator.index(state["position"]), state.get("sampler_state"))
+    if place.epoch < 0 or place.position < 0:
+        raise ValueError(f"epoch and position must not be negative, got {place.epoch} and {place.position}")
+    if isinstance(sampler, UserSampler) and place.position > 0 and not sampler.can_resume(place.sampler_state):
+        raise ValueError(
+            f"the state lies {place.position} rows inside an epoch, where this sampler cannot be taken up: "
+            "it needs state_dict and load_state_dict"
+        )
+    return seed, place
