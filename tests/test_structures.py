@@ -198,9 +198,9 @@ def test_columns_of_different_lengths_are_refused_by_name(data, message):
     [
         (np.array(3), ValueError, "must have an axis of rows, got a 0-d array"),
         (np.float64(3), ValueError, "must have an axis of rows, got a 0-d array"),
-        (np.array(["a", None]), TypeError, "items of fixed size.* got dtype object"),
-        (np.zeros(10, [("a", "i4"), ("b", "O")]), TypeError, "items of fixed size"),
-        (np.array(["a"] * 10, np.dtypes.StringDType()), TypeError, "items of fixed size"),
+        (np.array(["a", None]), TypeError, "must have items of fixed size.* got dtype object"),
+        (np.zeros(10, [("a", "i4"), ("b", "O")]), TypeError, "must have items of fixed size"),
+        (np.array(["a"] * 10, np.dtypes.StringDType()), TypeError, "must have items of fixed size"),
         (np.ma.masked_array(Y, Y > 3), TypeError, "must not be a masked array"),
     ],
     ids=["0-d", "scalar", "object", "object field", "StringDType", "masked"],

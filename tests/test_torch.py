@@ -53,7 +53,7 @@ def test_arrays_come_out_as_tensors_when_asked(dtype, row_shape):
     assert type(batch) is torch.Tensor
     assert batch.dtype == expected.dtype
     assert batch.shape == expected.shape
-    assert batch.stride() == expected.stride()
+    assert batch.is_contiguous()
     assert batch.tolist() == expected.tolist()
 
 
@@ -138,7 +138,9 @@ def test_views_of_tensors_are_sources(view, is_copied, dtype):
 
 
 @pytest.mark.parametrize(
-    "lazy", [lambda base: base.conj(), lambda base: base.conj().imag, lambda base: torch._neg_view(base)]
+    "lazy",
+    [lambda base: base.conj(), lambda base: base.conj().imag, lambda base: base.imag.conj()],
+    ids=["conjugated", "negated", "real"],
 )
 def test_tensors_whose_memory_is_conjugated_or_negated_lazily_are_sources(lazy):
     source = lazy(torch.complex(torch.arange(10.0), torch.arange(10.0) + 1))
@@ -147,8 +149,8 @@ def test_tensors_whose_memory_is_conjugated_or_negated_lazily_are_sources(lazy):
 
 @pytest.mark.parametrize(
     "source",
-    [torch.eye(4).to_sparse(), torch.empty(4, device="meta"), torch.eye(4).to_sparse_csr()],
-    ids=["sparse", "meta", "csr"],
+    [torch.eye(4).to_sparse(), torch.empty(4, device="meta")],
+    ids=["sparse", "meta"],
 )
 def test_tensors_that_are_not_strided_or_not_on_the_cpu_are_refused(source):
     with pytest.raises(ValueError, match="tensors must be strided and on the CPU, got "):

@@ -92,7 +92,7 @@ class Loader:
         self._columns = make_columns(data, output=output, rows=rows)
         self._sampler = as_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
         self._engine = Engine(self._columns.columns, self._columns.structure, self._columns.wraps)
-        # Where the next iterator begins; the one started last, unless another place was set since; what feeds it.
+        # The iterator started last and what feeds it; or, while there is none, where the next one begins.
         self._start = Place(0, 0)
         self._live: Batches | None = None
         self._feed: Feed | None = None
@@ -263,8 +263,10 @@ class Loader:
     def _place(self) -> Place:
         """The place of the iterator started last, or where the next one begins."""
         live = self._live
-        if live is None or live.exhausted:
+        if live is None:
             return self._start
+        if live.exhausted:
+            return Place(live.epoch + 1, 0)
         return Place(live.epoch, live.position, self._feed.state(live.position) if self._feed else None)
 
     def _move_to(self, place: Place) -> None:
@@ -273,22 +275,25 @@ class Loader:
 
     def _begin(self, batches: Batches) -> None:
         """Open an iterator's epoch, at its first `next`."""
-        self._require_open()
-        start = self._start
-        self._live = self._feed = None  # the order of the epoch before goes before the next one comes
+        before = self._live
+        if before is not None and not before.exhausted:
+            self._move_to(Place(before.epoch + 1, 0))
+            before = None  # its order ends with it, before the next one begins; one that is over lends its memory
+        epoch, position, sampler_state = self._start if before is None else (before.epoch + 1, 0, None)
+        feed = None
         if isinstance(self._sampler, UserSampler):
-            self._feed = self._sampler.feed(start.epoch, start.position, self._batch_size, start.sampler_state)
+            feed = self._sampler.feed(epoch, position, self._batch_size, sampler_state)
         batches.open(
             self._sampler.native,
             self._key,
-            start.epoch,
-            start.position,
+            epoch,
+            position,
             self._batch_size or 1,
             drop_last=self._drop_last,
-            feeder=self._feed,
+            feeder=feed,
+            after=before,
         )
-        self._live = batches
-        self._start = Place(start.epoch + 1, 0)
+        self._live, self._feed = batches, feed
 
     def _n_rows_per_epoch(self) -> int:
         return len(self._sampler)

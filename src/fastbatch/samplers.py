@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 
@@ -150,6 +150,7 @@ class Balanced(Sampler):
 
     classes: np.ndarray
     _shares: np.ndarray | None
+    _n: int
 
     def __init__(
         self,
@@ -197,7 +198,7 @@ class Balanced(Sampler):
         return f"Balanced({self._n} rows, {len(self.classes)} classes, exhausted={self.exhausted!r}{shares})"
 
 
-def _check_n(n: SupportsIndex) -> int:
+def _check_n(n: int) -> int:
     n = operator.index(n)
     if not 0 <= n < 2**63:
         raise ValueError(f"n must be at least 0 and below 2**63, got {n}")

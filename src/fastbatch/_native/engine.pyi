@@ -54,6 +54,7 @@ class Batches:
         *,
         drop_last: bool = False,
         feeder: Callable[[Batches], int] | None = None,
+        after: Batches | None = None,
         n_tickets: int = 1,
     ) -> None: ...
     def at(self, position: int) -> Any: ...

@@ -108,6 +108,7 @@ cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
         Status next(Ticket **ticket) except +
         Status next_locked(Ticket **ticket) except +
         void take_back() except +
+        void *release_order()
         uint64_t delivered()
         size_t batch_size()
         void set_batch_size(size_t batch_size) except +
@@ -142,9 +143,11 @@ cdef class Lease:
 
 
 cdef struct Layout:
-    # Of one column's array: dims[0] is set for each batch.
+    # How one column's buffer is handed over. dims[0] is set for each batch.
     int ndim
     cnp.npy_intp *dims
+    PyArray_Descr *descr  # the column's
+    PyObject *wrap        # NULL: a NumPy array
     fb_dl_type dlpack_type
 
 
@@ -198,6 +201,8 @@ cdef class Engine:
             self.row_nbytes += column.column.row_nbytes
             self.is_blocking = self.is_blocking or column.blocking
             layout.ndim = 1 + len(column.row_shape)
+            layout.descr = <PyArray_Descr *>column.dtype
+            layout.wrap = NULL
             layout.dims = <cnp.npy_intp *>PyMem_Malloc(layout.ndim * sizeof(cnp.npy_intp))
             if layout.dims == NULL:
                 raise MemoryError
@@ -205,6 +210,7 @@ cdef class Engine:
             for axis in range(1, layout.ndim):
                 layout.dims[axis] = column.row_shape[axis - 1]
             if wrap is not None:
+                self.layouts.back().wrap = <PyObject *>wrap
                 code, bits, lanes = column.dlpack_type
                 self.layouts.back().dlpack_type = fb_dl_type(code, bits, lanes)
         if allocator is not None:
@@ -242,13 +248,12 @@ cdef class Engine:
     cdef object array(self, size_t i, Buffer *buffer, size_t n):
         """The NumPy array over the first n rows of a buffer, under a lease of its own."""
         cdef Lease lease = Lease.__new__(Lease)
-        cdef Column column = <Column>self.columns[i]
         cdef Layout *layout = &self.layouts[i]
         lease.buffer = buffer
         layout.dims[0] = n
-        Py_INCREF(column.dtype)
-        cdef object array = PyArray_NewFromDescr(&PyArray_Type, <PyArray_Descr *>column.dtype, layout.ndim, layout.dims,
-                                                 NULL, buffer.data, cnp.NPY_ARRAY_CARRAY, NULL)
+        Py_INCREF(<object>layout.descr)
+        cdef object array = PyArray_NewFromDescr(&PyArray_Type, layout.descr, layout.ndim, layout.dims, NULL,
+                                                 buffer.data, cnp.NPY_ARRAY_CARRAY, NULL)
         Py_INCREF(lease)
         cnp.PyArray_SetBaseObject(array, lease)
         return array
@@ -274,7 +279,7 @@ cdef class Engine:
         except BaseException:
             release(buffer)
             raise
-        return self.wraps[i](capsule)
+        return (<object>layout.wrap)(capsule)
 
     cdef object hand_over(self, Cursor *cursor, Ticket *ticket):
         """The batch of a delivered ticket: its buffers' leases pass to the arrays."""
@@ -287,7 +292,7 @@ cdef class Engine:
             for i in range(n_columns):
                 buffer = ticket.buffers[i]
                 ticket.buffers[i] = NULL
-                if self.wraps[i] is None:
+                if self.layouts[i].wrap == NULL:
                     leaf = self.array(i, buffer, ticket.n)
                 else:
                     leaf = self.tensor(i, buffer, ticket.n)
@@ -339,7 +344,7 @@ cdef class Batches:
         del self.cursor
 
     def open(self, Sampler sampler not None, key, uint64_t epoch, uint64_t position, size_t batch_size, *,
-             bint drop_last=False, feeder=None, size_t n_tickets=1):
+             bint drop_last=False, feeder=None, Batches after=None, size_t n_tickets=1):
         """Begin an epoch.
 
         Parameters
@@ -355,6 +360,8 @@ cdef class Batches:
         feeder : callable, optional
             For a sampler that is fed: called before each batch, calls `feed`; returns the batch's size, or 0 at the
             end.
+        after : Batches, optional
+            Batches of the same sampler, exhausted, whose order's memory is used again.
         n_tickets : int
             How many tickets may be out at once.
         """
@@ -362,12 +369,15 @@ cdef class Batches:
             raise RuntimeError("the epoch has begun already")
         cdef fb_context context
         cdef fb_key root = key_from_words(key)
+        cdef void *over = NULL
         cdef void *order = NULL
         context.key[0], context.key[1] = root.word[0], root.word[1]
         context.epoch = epoch
         context.position = 0
         if feeder is None:
-            order = sampler.begin(root, epoch)
+            if after is not None and after.exhausted and after.sampler is sampler:
+                over = after.cursor.release_order()
+            order = sampler.begin(root, epoch, over)
         # From here on the cursor ends the order.
         self.cursor = new Cursor(self.engine.engine[0], sampler.sampler[0], order, context, batch_size, drop_last,
                                  n_tickets)
@@ -408,9 +418,12 @@ cdef class Batches:
         else:
             with nogil:
                 status = self.cursor.next(&ticket)
-        if status != Status.kOk:
-            self.stop(status, ticket)
-        return self.engine.hand_over(self.cursor, ticket)
+        if status == Status.kOk:
+            return self.engine.hand_over(self.cursor, ticket)
+        if status == Status.kEnd:
+            self.finished = self.exhausted = True
+            raise StopIteration
+        self.stop(status, ticket)
 
     cdef int ask_feeder(self) except -1:
         cdef size_t size
@@ -425,9 +438,6 @@ cdef class Batches:
 
     cdef int stop(self, Status status, Ticket *ticket) except -1:
         """Raises what a status stands for. Rows are lost in none of these cases."""
-        if status == Status.kEnd:
-            self.finished = self.exhausted = True
-            raise StopIteration
         if status == Status.kNoMemory:
             raise MemoryError(f"no memory for a batch of {self.cursor.batch_size()} rows "
                               f"({self.cursor.batch_size() * self.engine.row_nbytes} bytes)")

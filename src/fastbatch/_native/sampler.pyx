@@ -30,8 +30,8 @@ cdef class Sampler:
     def __len__(self):
         return self.sampler.length
 
-    cdef void *begin(self, fb_key key, uint64_t epoch) except? NULL:
-        cdef void *state = NULL
+    cdef void *begin(self, fb_key key, uint64_t epoch, void *over) except? NULL:
+        cdef void *state = over
         cdef fb_poll poll = poll_for(self.sampler.n_rows * 4)
         cdef int answer
         with nogil:
@@ -46,7 +46,7 @@ cdef class Sampler:
         """The whole order of one epoch, as int64 of shape (len,)."""
         cdef cnp.ndarray out = np.empty(len(self), np.uint64 if self.sampler.wide else np.uint32)
         cdef fb_poll poll = poll_for(out.nbytes)
-        cdef void *state = self.begin(key_from_words(key), epoch)
+        cdef void *state = self.begin(key_from_words(key), epoch, NULL)
         cdef int answer
         with nogil:
             answer = draw_all(self.sampler, state, <char *>cnp.PyArray_DATA(out), poll)

@@ -41,6 +41,7 @@ static int begin(const fb_sampler *sampler, fb_key key, uint64_t epoch, fb_poll 
     const fb_balanced *balanced = (const fb_balanced *)sampler;
     const uint32_t n_classes = balanced->n_classes;
     (void)poll;
+    if (*state != NULL) end(*state);
     *state = NULL;
     balanced_order *order = (balanced_order *)calloc(1, sizeof *order);
     if (order == NULL) return FB_NO_MEMORY;

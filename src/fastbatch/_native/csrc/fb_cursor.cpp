@@ -67,12 +67,12 @@ Cursor::Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_contex
 Cursor::~Cursor() {
     for (Ticket &ticket : tickets_)
         for (Buffer *buffer : ticket.buffers) Pool::release(buffer);
-    end_order();
+    if (order_ != nullptr) sampler_.end(order_);
 }
 
-void Cursor::end_order() noexcept {
-    if (order_ != nullptr) sampler_.end(order_);
-    order_ = nullptr;
+void *Cursor::release_order() noexcept {
+    const std::lock_guard<std::mutex> lock(engine_.mutex);
+    return std::exchange(order_, nullptr);
 }
 
 void Cursor::set_batch_size(std::size_t batch_size) {
@@ -130,10 +130,7 @@ Status Cursor::draw(Ticket &ticket, bool keeps_lock) {
     refill(batch_size_ + kAheadRows);
     const std::size_t waiting = tail_ - head_;
     const std::size_t n = std::min(batch_size_, waiting);
-    if (n == 0 || (drop_last_ && n < batch_size_)) {
-        end_order();  // every row is drawn: its memory is not needed while the caller holds on to a finished epoch
-        return Status::kEnd;
-    }
+    if (n == 0 || (drop_last_ && n < batch_size_)) return Status::kEnd;
     const std::size_t n_ahead = std::min(kAheadRows, waiting - n), nbytes = (n + n_ahead) * row_width_;
     if (!keeps_lock && ticket.own_rows.size() < nbytes) ticket.own_rows.resize(nbytes);
     if (!engine_.acquire(n, ticket.buffers)) return Status::kNoMemory;

@@ -103,6 +103,9 @@ class Cursor {
     // The ticket delivered last could not be handed over: its rows come again.
     void take_back();
 
+    // The order of an epoch that is over, for the next one to use its memory; the cursor keeps the rows it has drawn.
+    void *release_order() noexcept;
+
     // Rows of the epoch before the first that was not delivered.
     std::uint64_t delivered() const noexcept { return delivered_.load(std::memory_order_relaxed); }
     std::size_t batch_size() const noexcept { return batch_size_; }
@@ -115,12 +118,11 @@ class Cursor {
     void note_warm(Ticket &ticket) noexcept;
     void refill(std::size_t wanted);
     void prepare(std::uint64_t position, std::size_t n);
-    void end_order() noexcept;
     void put_back_locked();
 
     Engine &engine_;
     const fb_sampler &sampler_;
-    void *order_;  // nullptr: fed, or over
+    void *order_;  // nullptr: fed, or released
     const std::size_t row_width_;
     std::vector<bool> prepared_;  // units of the order
     fb_context context_;

@@ -14,10 +14,14 @@ static void end(void *state) {
 
 static int begin(const fb_sampler *sampler, fb_key key, uint64_t epoch, fb_poll poll, void **state) {
     const size_t row_nbytes = sampler->wide ? sizeof(uint64_t) : sizeof(uint32_t);
+    fb_permutation *permutation = (fb_permutation *)*state;
+    void *rows = permutation != NULL ? permutation->rows : NULL;
     *state = NULL;
     if (sampler->n_rows > SIZE_MAX / sizeof(uint64_t)) return FB_NO_MEMORY;
-    fb_permutation *permutation = (fb_permutation *)malloc(sizeof *permutation);
-    void *rows = fb_allocate(sampler->n_rows > 0 ? (size_t)sampler->n_rows * row_nbytes : 1);
+    if (permutation == NULL) {
+        permutation = (fb_permutation *)malloc(sizeof *permutation);
+        rows = fb_allocate(sampler->n_rows > 0 ? (size_t)sampler->n_rows * row_nbytes : 1);
+    }
     int answer = permutation == NULL || rows == NULL ? FB_NO_MEMORY : 0;
     if (answer == 0) answer = fb_count_up(sampler->wide, 0, rows, sampler->n_rows, poll);
     if (answer == 0) answer = fb_permutation_begin(permutation, rows, row_nbytes, sampler->n_rows, key, epoch, poll);

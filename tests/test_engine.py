@@ -1,0 +1,322 @@
+"""The engine takes, fills and delivers tickets on any thread: in order, each once, none lost."""
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fastbatch as fb
+from fastbatch._native.column import GatherColumn, RowNumberColumn
+from fastbatch._native.engine import Batches, Engine
+from fastbatch._native.sampler import Fed, Sequential, Shuffled
+from fastbatch._native.structure import LEAF, Structure
+
+KEY = (3, 4)
+
+
+@pytest.fixture
+def switching_often():
+    """Threads change places as often as Python lets them."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def make_engine(source):
+    columns = [GatherColumn(source), RowNumberColumn()]
+    return Engine(columns, Structure("tuple", (LEAF, LEAF)), [None, None])
+
+
+def open_batches(source, batch_size, *, sampler=Shuffled, epoch=0, engine=None, **options):
+    batches = Batches(engine or make_engine(source))
+    batches.open(sampler(len(source)), KEY, epoch, 0, batch_size, **options)
+    return batches
+
+
+def order_of(n, epoch=0):
+    return Shuffled(n).order(KEY, epoch)
+
+
+def make_source(n, row_width):
+    return np.arange(n * row_width, dtype=np.float64).reshape(n, row_width)
+
+
+def rows_of(delivered):
+    return np.concatenate([rows for _, rows in delivered]) if delivered else np.empty(0, np.int64)
+
+
+def run_threads(*targets):
+    """Runs functions on threads of their own and raises what they raise."""
+    errors = []
+
+    def guarded(target):
+        try:
+            target()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(target,)) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Two threads fill, one delivers
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "row_width", "batch_size", "n_tickets"),
+    [(997, 1, 3, 8), (5000, 4, 64, 8), (2000, 300, 50, 8), (2000, 300, 50, 2), (50_000, 2, 5000, 3), (10, 1, 100, 8)],
+)
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+@pytest.mark.usefixtures("switching_often")
+def test_two_threads_take_and_fill_while_a_third_delivers_in_order(n, row_width, batch_size, n_tickets, epoch):
+    source = make_source(n, row_width)
+    batches = open_batches(source, batch_size, epoch=epoch, n_tickets=n_tickets)
+    order = order_of(n, epoch)
+    n_batches = -(-n // batch_size)
+    delivered = []
+    over = threading.Event()
+    n_filled = [0, 0]
+
+    def fill(which):
+        while not over.is_set():
+            ticket = batches.take()
+            if ticket is not None:
+                batches.fill(ticket)
+                n_filled[which] += 1
+
+    def deliver():
+        try:
+            while len(delivered) < n_batches and sum(n_filled) <= n_batches:
+                batch = batches.deliver()
+                if batch is not None:
+                    delivered.append(batch)
+        finally:
+            over.set()
+
+    run_threads(lambda: fill(0), lambda: fill(1), deliver)
+    assert batches.take() is None
+    assert batches.deliver() is None
+    assert sum(n_filled) == n_batches
+    assert batches.position == n
+    for i, (values, rows) in enumerate(delivered):
+        assert np.array_equal(rows, order[i * batch_size : (i + 1) * batch_size])
+        assert np.array_equal(values, source[rows])
+
+
+@pytest.mark.usefixtures("switching_often")
+def test_several_epochs_of_one_engine_may_be_alive_at_once():
+    source = make_source(3000, 8)
+    engine = make_engine(source)
+    got = {}
+
+    def run(epoch):
+        batches = open_batches(source, 37, epoch=epoch, engine=engine, n_tickets=3)
+        mine = []
+        while (ticket := batches.take()) is not None:
+            batches.fill(ticket)
+            mine.append(batches.deliver())
+        got[epoch] = mine
+
+    run_threads(*(lambda epoch=epoch: run(epoch) for epoch in range(4)))
+    for epoch, delivered in got.items():
+        assert np.array_equal(rows_of(delivered), order_of(3000, epoch))
+        assert all(np.array_equal(values, source[rows]) for values, rows in delivered)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tickets
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_tickets", [1, 2, 8])
+def test_as_many_tickets_are_out_as_were_allowed(n_tickets):
+    batches = open_batches(make_source(100, 1), 5, n_tickets=n_tickets)
+    tickets = [batches.take() for _ in range(n_tickets)]
+    assert None not in tickets
+    assert len(set(tickets)) == n_tickets
+    assert batches.take() is None
+    batches.fill(tickets[0])
+    assert batches.take() is None
+    assert batches.deliver() is not None
+    assert batches.take() is not None
+
+
+def test_delivery_waits_for_the_first_ticket_however_many_later_ones_are_filled():
+    batches = open_batches(make_source(100, 1), 5, n_tickets=4)
+    tickets = [batches.take() for _ in range(4)]
+    for ticket in tickets[:0:-1]:
+        batches.fill(ticket)
+        assert batches.deliver() is None
+    assert batches.position == 0
+    batches.fill(tickets[0])
+    delivered = [batches.deliver() for _ in range(4)]
+    assert batches.deliver() is None
+    assert np.array_equal(rows_of(delivered), order_of(100)[:20])
+    assert batches.position == 20
+
+
+def test_next_refuses_while_tickets_are_out():
+    batches = open_batches(make_source(100, 1), 5)
+    batches.take()
+    with pytest.raises(RuntimeError, match="tickets are out: deliver them, or put them back"):
+        next(batches)
+    batches.put_back()
+    assert np.array_equal(rows_of(list(batches)), order_of(100))
+
+
+@given(
+    n=st.integers(0, 60),
+    batch_size=st.integers(1, 9),
+    n_tickets=st.integers(1, 8),
+    actions=st.lists(
+        st.one_of(
+            st.sampled_from(["take", "take", "take", "fill", "fill", "deliver", "deliver", "put back"]),
+            st.integers(1, 9),
+        ),
+        max_size=60,
+    ),
+)
+def test_tickets_put_back_lose_no_row_and_keep_the_order(n, batch_size, n_tickets, actions):
+    source = make_source(n, 2)
+    batches = open_batches(source, batch_size, n_tickets=n_tickets)
+    out, delivered = [], []
+    for action in actions:
+        if action == "take":
+            ticket = batches.take()
+            if ticket is not None:
+                out.append([ticket, False])
+        elif action == "fill":
+            waiting = [entry for entry in out if not entry[1]]
+            if waiting:
+                batches.fill(waiting[-1][0])
+                waiting[-1][1] = True
+        elif action == "deliver":
+            batch = batches.deliver()
+            assert (batch is not None) == (bool(out) and out[0][1])
+            if batch is not None:
+                delivered.append(batch)
+                out.pop(0)
+        else:
+            batches.put_back() if action == "put back" else batches.set_batch_size(action)
+            out.clear()
+            assert batches.deliver() is None
+        assert batches.position == sum(len(rows) for _, rows in delivered)
+    batches.put_back()
+    delivered += list(batches)
+    assert np.array_equal(rows_of(delivered), order_of(n))
+    assert all(np.array_equal(values, source[rows]) for values, rows in delivered)
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=30))
+def test_the_size_of_batches_may_change_at_any_time(sizes):
+    batches = open_batches(make_source(300, 1), 5, sampler=Sequential)
+    position = 0
+    for size in sizes:
+        batches.set_batch_size(size)
+        expected = np.arange(position, min(300, position + size))
+        batch = next(batches, None)
+        if not len(expected):
+            assert batch is None
+            break
+        assert np.array_equal(batch[1], expected)
+        position += len(expected)
+
+
+def test_fed_rows_are_delivered_in_the_order_they_were_fed():
+    source = make_source(50, 1)
+    pieces = [[3, 3, 49], [0], [], [7, 8, 9, 10, 11]]
+    waiting = iter(pieces)
+
+    def feed(batches):
+        while batches.n_waiting < 2 and (piece := next(waiting, None)) is not None:
+            batches.feed(np.array(piece, np.uint32))
+        return min(2, batches.n_waiting)
+
+    batches = Batches(make_engine(source))
+    batches.open(Fed(50), KEY, 0, 0, 2, feeder=feed)
+    assert [rows.tolist() for _, rows in batches] == [[3, 3], [49, 0], [7, 8], [9, 10], [11]]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One iterator, several threads
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "row_width", "batch_size"), [(6000, 2, 3), (1500, 2048, 5)], ids=["small", "large"])
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.usefixtures("switching_often")
+def test_threads_that_share_an_iterator_get_each_batch_once(n, row_width, batch_size, begun):
+    source = make_source(n, row_width)
+    loader = fb.Loader(source, batch_size, shuffle=True, seed=1, rows=True)
+    order = fb.Shuffle(n).order(1, 0)
+    shared = iter(loader)
+    got = [[] for _ in range(4)]
+    if begun:
+        got[0].append(next(shared))
+
+    def draw(box):
+        for values, rows in shared:
+            assert np.array_equal(values, source[rows])
+            box.append((None, rows))
+
+    run_threads(*(lambda box=box: draw(box) for box in got))
+    batches = {rows.tobytes() for box in got for _, rows in box}
+    assert batches == {order[first : first + batch_size].tobytes() for first in range(0, n, batch_size)}
+    assert sum(len(box) for box in got) == n // batch_size
+    assert loader.epoch == 1
+
+
+@pytest.mark.usefixtures("switching_often")
+def test_threads_may_begin_an_epoch_of_a_large_shuffle_together():
+    rows = np.arange(400_000, dtype=np.uint32)
+    for _ in range(5):
+        loader = fb.Loader(rows, 4000, shuffle=True)
+        shared = iter(loader)
+        got = []
+        run_threads(*(lambda: got.extend(shared) for _ in range(4)))
+        assert np.array_equal(np.sort(np.concatenate(got)), rows)
+        assert loader.epoch == 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# An iterator that has not begun
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda batches: batches.take(),
+        lambda batches: batches.deliver(),
+        lambda batches: batches.put_back(),
+        lambda batches: batches.n_waiting,
+        lambda batches: batches.set_batch_size(2),
+        lambda batches: batches.feed(np.zeros(1, np.uint32)),
+        lambda batches: batches.at(0),
+        lambda batches: next(batches),
+    ],
+    ids=["take", "deliver", "put_back", "n_waiting", "set_batch_size", "feed", "at", "next"],
+)
+def test_an_epoch_that_has_not_begun_has_no_tickets(call):
+    batches = Batches(make_engine(make_source(4, 1)))
+    assert (batches.started, batches.position) == (False, 0)
+    with pytest.raises((RuntimeError, TypeError)):
+        call(batches)
+
+
+def test_an_epoch_begins_once():
+    batches = open_batches(make_source(4, 1), 2)
+    with pytest.raises(RuntimeError, match="the epoch has begun already"):
+        batches.open(Sequential(4), KEY, 0, 0, 2)
+    assert len(list(batches)) == 2
