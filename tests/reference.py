@@ -105,7 +105,7 @@ def is_permutation(order, n):
 
 def take(source, indices):
     """Rows of `source`: `np.take` along axis 0, always as a base-class ndarray."""
-    return np.asarray(np.take(source, np.asarray(indices), axis=0))
+    return np.asarray(np.take(source, np.asarray(indices), axis=0), dtype=source.dtype)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -15,9 +15,10 @@ LAYERS = {
     "_native": 0,
     "seeding": 1,
     "samplers": 2,
-    "user_samplers": 2,
     "delivery": 2,
+    "user_samplers": 3,
     "columns": 3,  # asks delivery what an array is
+    "state": 4,
     "pickling": 4,
     "explaining": 4,
     "loader": 5,

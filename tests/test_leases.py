@@ -1,8 +1,6 @@
 """A batch belongs to whoever holds it: held ones never change, dropped ones are used again, memory comes back."""
 
 import gc
-import subprocess
-import sys
 import threading
 import weakref
 
@@ -260,39 +258,3 @@ def test_a_loader_and_its_data_go_with_the_last_reference_without_a_collection()
         assert [reference() for reference in gone] == [None, None]
     finally:
         gc.enable()
-
-
-AT_EXIT = """
-import sys, threading
-import numpy as np
-import fastbatch as fb
-outputs = ["numpy"] + (["torch"] if sys.argv[1] == "torch" else [])
-x = np.arange(600_000.0).reshape(1000, 600)
-loaders = [fb.Loader((x, x[:, 0].copy()), 20, shuffle=True, output=output) for output in outputs]
-held = [batch for loader in loaders for batch in loader]
-begun = [iter(loader) for loader in loaders]
-firsts = [next(iterator) for iterator in begun]
-closed = fb.Loader(x, 10); kept = list(closed); closed.close()
-running = threading.Event()
-def forever():
-    mine = []
-    while True:
-        for loader in loaders:
-            for batch in loader:
-                mine = [*mine[-5:], batch]
-                running.set()
-threading.Thread(target=forever, daemon=True).start()
-running.wait()
-class Cycle: pass
-cycle = Cycle(); cycle.self = cycle; cycle.batches = held[:10]; cycle.loader = loaders[0]
-sys.modules["kept_to_the_end"] = held
-"""
-
-
-@pytest.mark.parametrize("framework", ["numpy", pytest.param("torch", marks=needs_torch)])
-def test_the_interpreter_ends_quietly_with_batches_held_and_a_thread_at_work(framework):
-    for _ in range(3):
-        done = subprocess.run(
-            [sys.executable, "-X", "faulthandler", "-c", AT_EXIT, framework], capture_output=True, text=True, timeout=120
-        )
-        assert (done.returncode, done.stderr) == (0, "")

@@ -92,7 +92,6 @@ def test_a_copy_goes_on_from_the_same_place(name, n_drawn):
     other = copied(loader)
     assert other.state_dict() == loader.state_dict()
     assert (other.seed, other.batch_size, len(other)) == (loader.seed, 4, len(loader))
-    assert repr(other) == repr(loader)
     assert_same_batches(other, batches if n_drawn else loader)
     assert_same_batches(other, loader)
 
@@ -115,7 +114,7 @@ def test_a_deep_copy_is_a_loader_of_its_own():
     other = copy.deepcopy(loader)
     next(iter(other))
     assert loader.state_dict()["position"] == 0
-    assert_same_batches(loader, copied(loader) if loader.epoch else fb.Loader((X, Y), 4, shuffle=True, seed=loader.seed))
+    assert_same_batches(loader, fb.Loader((X, Y), 4, shuffle=True, seed=loader.seed))
 
 
 def test_tensors_are_pickled_too():
@@ -127,7 +126,12 @@ def test_tensors_are_pickled_too():
 
 
 def test_samplers_are_pickled_by_themselves():
-    for sampler in (fb.Sequential(9), fb.Shuffle(9), fb.Balanced([0, 1, 1]), fb.Balanced([0, 1, 1], proportions=[1, 2])):
+    for sampler in (
+        fb.Sequential(9),
+        fb.Shuffle(9),
+        fb.Balanced([0, 1, 1]),
+        fb.Balanced([0, 1, 1], proportions=[1, 2]),
+    ):
         other = copied(sampler)
         assert (other.n, len(other), other.fingerprint) == (sampler.n, len(sampler), sampler.fingerprint)
         assert np.array_equal(other.order(1, 2), sampler.order(1, 2))

@@ -60,7 +60,7 @@ def test_arrays_come_out_as_tensors_when_asked(dtype, row_shape):
 @pytest.mark.parametrize("dtype", NOT_TORCH, ids=str)
 def test_a_dtype_that_torch_lacks_is_refused_by_name(dtype):
     source = make_array(dtype, (10,))
-    with pytest.raises(TypeError, match="torch has no dtype for .*; use output='numpy'"):
+    with pytest.raises(TypeError, match=r"torch has no dtype for .*; use output='numpy'"):
         fb.Loader(source, 2, output="torch")
     assert len(batch_of(source)) == len(ROWS)
 
@@ -170,3 +170,59 @@ def test_a_batch_can_be_handed_on_to_numpy_and_back():
     batch = batch_of(np.arange(20.0).reshape(10, 2), output="torch")
     assert np.shares_memory(batch.numpy(), np.from_dlpack(batch))
     assert torch.from_dlpack(batch.numpy()).data_ptr() == batch.data_ptr()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# torch's samplers
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def generator():
+    return torch.Generator().manual_seed(1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda data: torch.utils.data.RandomSampler(data, generator=generator()),
+        lambda data: torch.utils.data.SubsetRandomSampler([7, 1, 3, 5], generator=generator()),
+        lambda data: torch.utils.data.WeightedRandomSampler([1.0] * 30, 17, generator=generator()),
+        lambda data: torch.utils.data.SequentialSampler(data),
+        lambda data: torch.arange(29, -1, -1),
+    ],
+    ids=["RandomSampler", "SubsetRandomSampler", "WeightedRandomSampler", "SequentialSampler", "tensor"],
+)
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_samplers_of_torch_give_the_batches_that_its_dataloader_makes(make, drop_last):
+    data = torch.arange(60.0).reshape(30, 2)
+    ours = fb.Loader(data, 4, sampler=make(data), drop_last=drop_last)
+    theirs = torch.utils.data.DataLoader(data, 4, sampler=make(data), drop_last=drop_last)
+    assert len(ours) == len(theirs)
+    for _ in range(2):
+        mine, other = list(ours), list(theirs)
+        assert len(mine) == len(other)
+        # torch's DataLoader draws a seed of its own from the global generator, never from the sampler's.
+        assert all(torch.equal(a, b) for a, b in zip(mine, other, strict=True))
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_a_batch_sampler_of_torch_gives_the_batches_that_its_dataloader_makes(drop_last):
+    def make():
+        return torch.utils.data.BatchSampler(torch.utils.data.RandomSampler(data, generator=generator()), 4, drop_last)
+
+    data = torch.arange(60.0).reshape(30, 2)
+    ours = fb.Loader(data, batch_sampler=make())
+    theirs = torch.utils.data.DataLoader(data, batch_sampler=make())
+    assert len(ours) == len(theirs)
+    mine, other = list(ours), list(theirs)
+    assert len(mine) == len(other)
+    assert all(torch.equal(a, b) for a, b in zip(mine, other, strict=True))
+
+
+def test_a_distributed_sampler_of_torch_is_told_the_epoch():
+    sampler = torch.utils.data.DistributedSampler(range(10), num_replicas=2, rank=1, shuffle=True, seed=5)
+    loader = fb.Loader(torch.arange(10), 5, sampler=sampler)
+    for epoch in range(3):
+        rows = next(iter(loader)).tolist()
+        sampler.set_epoch(epoch)
+        assert rows == list(sampler)

@@ -155,9 +155,12 @@ def test_batches_of_a_batch_sampler_keep_their_sizes():
         assert rows_of(loader) == [list(item) for item in items]
 
 
-def test_an_empty_batch_is_an_empty_batch():
-    loader = fb.Loader(X.reshape(10, 2), batch_sampler=[[1], [], np.array([], int), [2, 3], []])
-    assert [batch.shape for batch in loader] == [(1, 2), (0, 2), (0, 2), (2, 2), (0, 2)]
+@pytest.mark.parametrize("empty", [[], (), np.array([], int)])
+def test_an_empty_batch_is_refused(empty):
+    batches = iter(fb.Loader(X, batch_sampler=[[1], empty, [2, 3]]))
+    assert next(batches).tolist() == [1]
+    with pytest.raises(ValueError, match="a batch_sampler must not give an empty batch"):
+        next(batches)
 
 
 def test_remaining_is_unknown_inside_an_epoch_of_a_batch_sampler():

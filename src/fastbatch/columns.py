@@ -44,7 +44,8 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
     n_rows = -1
     for leaf, path in zip(leaves, paths, strict=True):
         source = source_of(leaf)
-        array, note = _with_contiguous_rows(source.array, path)
+        array, reason = _with_contiguous_rows(source.array, path)
+        reason = source.copied or reason
         if n_rows < 0:
             n_rows = len(array)
         elif len(array) != n_rows:
@@ -55,7 +56,7 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
             raise TypeError(f"{path}: NumPy has no bfloat16; use output='torch', or convert the data")
         columns.append(column)
         wraps.append(wrapper_for(framework, column.dtype, column.dlpack_type))
-        notes.append(note)
+        notes.append(f"copied once ({array.nbytes:,} bytes): {reason}" if reason else "")
         frameworks.add(framework)
     if rows:
         structure = with_rows(structure)
@@ -95,6 +96,7 @@ def file_beneath(array: Any) -> np.memmap | mmap.mmap | None:
 
 
 def _with_contiguous_rows(array: np.ndarray, path: str) -> tuple[np.ndarray, str]:
+    """The array, or a copy and why it had to be made."""
     if array.ndim == 0:
         raise ValueError(f"{path} must have an axis of rows, got a 0-d array")
     if isinstance(array, np.ma.MaskedArray):
@@ -107,5 +109,4 @@ def _with_contiguous_rows(array: np.ndarray, path: str) -> tuple[np.ndarray, str
     row = array[:1]
     if row.flags.c_contiguous or array.size == 0:
         return array, ""
-    copy = np.ascontiguousarray(array)
-    return copy, f"copied once ({copy.nbytes:,} bytes): its rows are not contiguous (strides {array.strides})"
+    return np.ascontiguousarray(array), f"its rows are not contiguous (strides {array.strides})"

@@ -12,7 +12,7 @@ from fastbatch.columns import make_columns
 from fastbatch.explaining import explain
 from fastbatch.pickling import by_reference, from_reference
 from fastbatch.samplers import Sampler
-from fastbatch.seeding import check_seed, root_key
+from fastbatch.seeding import check_epoch, check_seed, root_key
 from fastbatch.state import Place, place_from, state_of
 from fastbatch.user_samplers import Feed, UserSampler, as_sampler
 
@@ -96,7 +96,8 @@ class Loader:
         self._start = Place(0, 0)
         self._live: Batches | None = None
         self._feed: Feed | None = None
-        self._indexing = threading.Lock()
+        # Reentrant, because signal handlers may iterate too.
+        self._beginning, self._indexing = threading.RLock(), threading.RLock()
 
     @property
     def batch_size(self) -> int | None:
@@ -165,8 +166,7 @@ class Loader:
         epoch, i = operator.index(epoch), operator.index(i)
         if isinstance(self._sampler, UserSampler) or self._batch_size is None:
             raise TypeError("batch(epoch, i) needs one of fastbatch's samplers: an iterable has no batch by number")
-        if epoch < 0:
-            raise ValueError(f"epoch must not be negative, got {epoch}")
+        check_epoch(epoch)
         if not 0 <= i < len(self):
             raise IndexError(f"batch {i} is out of range for an epoch of {len(self)} batches")
         with self._indexing:
@@ -182,9 +182,7 @@ class Loader:
 
         With the epoch of a state that was loaded and not begun, its position is kept.
         """
-        epoch = operator.index(epoch)
-        if epoch < 0:
-            raise ValueError(f"epoch must not be negative, got {epoch}")
+        epoch = check_epoch(operator.index(epoch))
         if self._live is None and epoch == self._start.epoch:
             return
         self._move_to(Place(epoch, 0))
@@ -229,12 +227,14 @@ class Loader:
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickle keeps: mapped files by path and offset, other data by value; the place; no batch."""
+        state = self.state_dict()
+        place_from(state, self._sampler, self._columns.n_rows)  # a place that cannot be taken up is refused now
         return {
             "arguments": {**self._arguments, "data": by_reference(self._arguments["data"])},
             "batch_size": self._batch_size,
             "drop_last": self._drop_last,
             "sampler": self._sampler if isinstance(self._sampler, Sampler) else self._sampler.iterable,
-            "state": self.state_dict(),
+            "state": state,
         }
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
@@ -274,26 +274,26 @@ class Loader:
         self._live = self._feed = None
 
     def _begin(self, batches: Batches) -> None:
-        """Open an iterator's epoch, at its first `next`."""
-        before = self._live
-        if before is not None and not before.exhausted:
-            self._move_to(Place(before.epoch + 1, 0))
-            before = None  # its order ends with it, before the next one begins; one that is over lends its memory
-        epoch, position, sampler_state = self._start if before is None else (before.epoch + 1, 0, None)
-        feed = None
-        if isinstance(self._sampler, UserSampler):
-            feed = self._sampler.feed(epoch, position, self._batch_size, sampler_state)
-        batches.open(
-            self._sampler.native,
-            self._key,
-            epoch,
-            position,
-            self._batch_size or 1,
-            drop_last=self._drop_last,
-            feeder=feed,
-            after=before,
-        )
-        self._live, self._feed = batches, feed
+        """Open an iterator's epoch, at its first `next`. The Loader stays where it is when that fails."""
+        with self._beginning:
+            if batches.started:  # by another thread that shares the iterator
+                return
+            before = self._live
+            epoch, position, sampler_state = self._start if before is None else (before.epoch + 1, 0, None)
+            feed = None
+            if isinstance(self._sampler, UserSampler):
+                feed = self._sampler.feed(epoch, position, self._batch_size, sampler_state)
+            batches.open(
+                self._sampler.native,
+                self._key,
+                epoch,
+                position,
+                self._batch_size or 1,
+                drop_last=self._drop_last,
+                feeder=feed,
+                after=before,
+            )
+            self._live, self._feed = batches, feed
 
     def _n_rows_per_epoch(self) -> int:
         return len(self._sampler)
@@ -324,4 +324,6 @@ def _check_batching(
     batch_size = operator.index(batch_size)
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if batch_size >= 2**48:
+        raise ValueError(f"batch_size must be below 2**48, got {batch_size}")
     return batch_size

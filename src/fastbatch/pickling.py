@@ -54,18 +54,29 @@ def from_reference(kept: Any) -> Any:
 
 
 def _reference(leaf: Any) -> Any:
+    if isinstance(leaf, memoryview):
+        return np.asarray(leaf)  # memoryviews cannot be pickled
     file = file_beneath(leaf) if isinstance(leaf, np.ndarray) else None
-    if not isinstance(file, np.memmap) or file.filename is None or leaf.size == 0:
+    # A copy-on-write map holds changes that its file does not.
+    if not isinstance(file, np.memmap) or file.filename is None or file.mode == "c" or leaf.size == 0:
         return leaf
-    low, high = np.lib.array_utils.byte_bounds(leaf)
-    file_low, _ = np.lib.array_utils.byte_bounds(file)
+    low, high = _bounds(leaf)
     first = leaf.__array_interface__["data"][0]
     return FileReference(
         path=str(file.filename),
-        offset=file.offset + first - file_low,
+        offset=file.offset + first - _bounds(file)[0],
         span=high - low,
         before=first - low,
         dtype=leaf.dtype,
         shape=leaf.shape,
         strides=leaf.strides,
     )
+
+
+def _bounds(array: np.ndarray) -> tuple[int, int]:
+    """The addresses of an array's lowest byte and of the one behind its highest."""
+    low = high = array.__array_interface__["data"][0]
+    for length, stride in zip(array.shape, array.strides, strict=True):
+        low += min(0, (length - 1) * stride)
+        high += max(0, (length - 1) * stride)
+    return low, high + array.itemsize

@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,6 @@ class Balanced(Sampler):
 
     classes: np.ndarray
     _shares: np.ndarray | None
-    _n: int
 
     def __init__(
         self,
@@ -164,7 +164,6 @@ class Balanced(Sampler):
         self.exhausted = exhausted
         self.classes, self._members, self._starts = _group(labels)
         counts = np.diff(self._starts.astype(np.int64)).tolist()
-        self._n = sum(counts)
         shares = [1] * len(counts) if proportions is None else _shares(proportions, self.classes)
         # Rows until a class is used up at its share: the first of them ends "stop", the last "recycle".
         total = sum(shares)
@@ -177,25 +176,20 @@ class Balanced(Sampler):
             self._starts = np.array([0, len(self._members)], np.uint64)
         elif len(set(shares)) > 1:
             self._shares = np.array(shares, np.uint64)
-        self.native = native_samplers.Balanced(self._members, self._starts, length, self._shares)
+        self.native = native_samplers.Balanced(sum(counts), self._members, self._starts, length, self._shares)
 
-    @property
-    def n(self) -> int:
-        """Rows it draws from."""
-        return self._n
-
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """What tells this sampler from another in a saved state: a digest of the classes' rows and shares."""
         digest = hashlib.blake2b(digest_size=16)
         for array in (self._members, self._starts, self._shares):
             digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
-        return f"Balanced({self._n}, exhausted={self.exhausted!r}, digest={digest.hexdigest()})"
+        return f"Balanced({self.n}, exhausted={self.exhausted!r}, digest={digest.hexdigest()})"
 
     def __repr__(self) -> str:
         """Rows, classes and how they are dealt."""
         shares = "" if self._shares is None else f", shares={self._shares.tolist()}"
-        return f"Balanced({self._n} rows, {len(self.classes)} classes, exhausted={self.exhausted!r}{shares})"
+        return f"Balanced({self.n} rows, {len(self.classes)} classes, exhausted={self.exhausted!r}{shares})"
 
 
 def _check_n(n: int) -> int:

@@ -25,6 +25,15 @@ def check_seed(seed: int | None) -> int:
     return seed
 
 
+def check_epoch(epoch: int) -> int:
+    """The epoch itself; ValueError unless it fits 64 bits."""
+    if epoch < 0:
+        raise ValueError(f"epoch must not be negative, got {epoch}")
+    if epoch >= 2**64:
+        raise ValueError(f"epoch must be below 2**64, got {epoch}")
+    return epoch
+
+
 def root_key(seed: int) -> tuple[int, int]:
     """128 well-mixed bits: neighbouring seeds have unrelated keys (O'Neill's seed_seq, `numpy.random.SeedSequence`)."""
     first, second = np.random.SeedSequence(seed).generate_state(2, np.uint64)

@@ -6,7 +6,7 @@ import operator
 from typing import Any, NamedTuple
 
 from fastbatch.samplers import Sampler, order_version
-from fastbatch.seeding import check_seed
+from fastbatch.seeding import check_epoch, check_seed
 from fastbatch.user_samplers import UserSampler
 
 #: The version of the format.
@@ -61,9 +61,13 @@ def place_from(state: dict[str, Any], sampler: Sampler | UserSampler, n_rows: in
         if state[key] != value:
             raise ValueError(f"the state does not fit this Loader: its {key!r} is {state[key]!r}, here it is {value!r}")
     seed = check_seed(operator.index(state["seed"]))
-    place = Place(operator.index(state["epoch"]), operator.index(state["position"]), state.get("sampler_state"))
-    if place.epoch < 0 or place.position < 0:
-        raise ValueError(f"epoch and position must not be negative, got {place.epoch} and {place.position}")
+    place = Place(
+        check_epoch(operator.index(state["epoch"])), operator.index(state["position"]), state.get("sampler_state")
+    )
+    if place.position < 0:
+        raise ValueError(f"position must not be negative, got {place.position}")
+    if isinstance(sampler, Sampler) and place.position > len(sampler):
+        raise ValueError(f"position must be at most {len(sampler)}, the rows of an epoch, got {place.position}")
     if isinstance(sampler, UserSampler) and place.position > 0 and not sampler.can_resume(place.sampler_state):
         raise ValueError(
             f"the state lies {place.position} rows inside an epoch, where this sampler cannot be taken up: "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import operator
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -17,6 +19,9 @@ from fastbatch.samplers import Sampler, Sequential, Shuffle
 #: Rows of a long index array handed over at once.
 PIECE_ROWS = 1 << 16
 
+#: What no iterable gives.
+END = object()
+
 
 class UserSampler:
     """An iterable of row numbers, or of batches of them.
@@ -24,7 +29,7 @@ class UserSampler:
     Parameters
     ----------
     iterable : iterable of int, or of index arrays
-        With `batches`, each item is one batch. Its ``set_epoch(epoch)`` is called before an epoch, if it has one.
+        With `batches`, each item is one batch. Before an epoch its ``set_epoch(epoch)`` is called, if it has one.
     n : int
         Rows of the data: row numbers are checked against it.
     batches : bool
@@ -40,9 +45,9 @@ class UserSampler:
             # A fixed order: checked once, and any place of it can be reached.
             iterable = FixedOrder(check_rows(iterable, n))
         self.iterable = iterable
-        self.n = n
         self.batches = batches
         self.native = Fed(n)
+        self._was_used = False
 
     def __len__(self) -> int:
         """Rows of an epoch, or batches; TypeError where the iterable does not say."""
@@ -57,19 +62,36 @@ class UserSampler:
     @property
     def fingerprint(self) -> str:
         """What tells this sampler from another in a saved state, as far as can be told."""
+        if isinstance(self.iterable, FixedOrder):
+            return self.iterable.fingerprint
         return f"{type(self.iterable).__module__}.{type(self.iterable).__qualname__}"
 
     def feed(self, epoch: int, position: int, batch_size: int | None, state: Any) -> Feed:
-        """Begin an epoch at `position`, with what `Feed.state` saved there; None: items are batches."""
+        """Begin an epoch at `position`, with what `Feed.state` saved there; no `batch_size`: items are batches.
+
+        Raises
+        ------
+        RuntimeError
+            The iterable is an iterator: it has one epoch, and that is over.
+        """
         if isinstance(self.iterable, FixedOrder):
-            return Feed(self, self.iterable.pieces(position), batch_size, position, skip=0)
+            return Feed(self.iterable.pieces(position), None, batch_size, position, skip=0)
         if hasattr(self.iterable, "set_epoch"):
             self.iterable.set_epoch(epoch)
         skip = 0
         if state is not None and position > 0:
             self.iterable.load_state_dict(state["state"])  # type: ignore[attr-defined]
             skip = state["skip"]
-        return Feed(self, iter(self.iterable), batch_size, position, skip)
+        items = iter(self.iterable)
+        if items is self.iterable and self._was_used and not hasattr(items, "state_dict"):
+            raise RuntimeError("the sampler is an iterator, which has one epoch: give an iterable that begins anew")
+        self._was_used = True
+        snapshot = getattr(items, "state_dict", None) or getattr(self.iterable, "state_dict", None)
+        return Feed(items, snapshot, batch_size, position, skip)
+
+    def __repr__(self) -> str:
+        """What it is."""
+        return f"{'batches' if self.batches else 'rows'} from {self.iterable!r}"
 
 
 class FixedOrder:
@@ -90,77 +112,112 @@ class FixedOrder:
         """The rows from `position` on."""
         return (self.rows[first : first + PIECE_ROWS] for first in range(position, len(self.rows), PIECE_ROWS))
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells this order from another: a digest of its rows."""
+        digest = hashlib.blake2b(self.rows.tobytes(), digest_size=16)
+        return f"FixedOrder({len(self.rows)}, digest={digest.hexdigest()})"
+
+    def __repr__(self) -> str:
+        """How long it is."""
+        return f"a fixed order of {len(self.rows)} rows"
+
 
 class Feed:
     """One epoch of a `UserSampler`: what the engine asks for rows before each batch.
 
     Parameters
     ----------
+    items : iterator
+        Of row numbers, index arrays, or batches.
+    snapshot : callable or None
+        What gives the sampler's state, where it keeps one.
     batch_size : int or None
         None: each item is a batch.
     position : int
         Rows of the epoch delivered before.
     skip : int
-        Rows of the first item that were delivered already.
+        Rows of the first item among them.
     """
 
     def __init__(
-        self, sampler: UserSampler, items: Iterator[Any], batch_size: int | None, position: int, skip: int
+        self,
+        items: Iterator[Any],
+        snapshot: Callable[[], Any] | None,
+        batch_size: int | None,
+        position: int,
+        skip: int,
     ) -> None:
-        self.sampler = sampler
-        self.items = items
-        self.batch_size = batch_size
-        self.skip = skip
-        self.fed = position - skip
-        # Where each item fed and not yet delivered begins, and the sampler's state before it was drawn.
-        self.begun: deque[tuple[int, Any]] = deque()
+        self._items = items
+        self._snapshot = snapshot
+        self._batch_size = batch_size
+        self._skip = skip
+        self._fed = position - skip
+        self._ended = False
+        # Where each item begins that was drawn and not delivered, and the sampler's state before it was.
+        self._begun: deque[tuple[int, Any]] = deque()
 
     def __call__(self, batches: Batches) -> int:
-        """Hand in rows for the next batch; its size, or 0 at the end."""
-        while self.begun and self._end_of_first() <= batches.position:
-            self.begun.popleft()
-        if self.batch_size is None:
-            return self._feed_item(batches)
-        while batches.n_waiting < self.batch_size and self._feed_item(batches):
+        """Hand in rows for the next batch; its size, or 0 at the end.
+
+        Raises
+        ------
+        ValueError
+            A batch is empty.
+        """
+        self._forget_before(batches.position)
+        if self._batch_size is None:
+            size = self._feed_item(batches)
+            if size == 0:
+                raise ValueError("a batch_sampler must not give an empty batch")
+            return max(size, 0)
+        while batches.n_waiting < self._batch_size and self._feed_item(batches) >= 0:
             pass
-        return min(self.batch_size, batches.n_waiting)
+        return self._batch_size if batches.n_waiting else 0
 
     def state(self, position: int) -> dict[str, Any] | None:
         """What brings a fresh sampler to `position`: its state before an item, and rows of that item to skip."""
-        snapshot = self._snapshot()
-        if snapshot is None:
+        if self._snapshot is None:
             return None
-        while self.begun and self._end_of_first() <= position:
-            self.begun.popleft()
-        if not self.begun:
-            return {"state": snapshot(), "skip": 0}
-        begin, before = self.begun[0]
+        self._forget_before(position)
+        if not self._begun:
+            return {"state": self._snapshot(), "skip": 0}
+        begin, before = self._begun[0]
         return {"state": before, "skip": position - begin}
 
-    def _end_of_first(self) -> int:
-        return self.begun[1][0] if len(self.begun) > 1 else self.fed
-
-    def _snapshot(self) -> Callable[[], Any] | None:
-        """The state of the iterator, if it keeps one, or else of the sampler."""
-        return getattr(self.items, "state_dict", None) or getattr(self.sampler.iterable, "state_dict", None)
+    def _forget_before(self, position: int) -> None:
+        """Drop items that were delivered whole, but not the last: at its end a sampler may have begun anew."""
+        while len(self._begun) > 1 and self._begun[1][0] <= position:
+            self._begun.popleft()
+        if len(self._begun) == 1 and self._begun[0][0] < self._fed <= position and not self._ended:
+            self._begun.popleft()
 
     def _feed_item(self, batches: Batches) -> int:
-        snapshot = self._snapshot()
-        before = snapshot() if snapshot is not None else None
-        item = next(self.items, None)
-        if item is None:
-            return 0
-        if self.batch_size is None or np.ndim(item) > 0:
-            rows = item
-        else:  # a stream of single rows: as many as the batch wants
-            wanted = self.batch_size - batches.n_waiting
-            rows = [item, *itertools.islice(self.items, wanted - 1)]
-        checked = check_rows(rows, self.sampler.n).reshape(-1)
-        self.begun.append((self.fed, before))
-        self.fed += len(checked)
-        skip, self.skip = self.skip, 0
-        batches.feed(np.ascontiguousarray(checked[skip:]))
-        return len(checked) - skip
+        """Hand in the next item, or for single rows as many as the batch wants; how many rows, -1 at the end."""
+        if self._ended:
+            return -1
+        # Noted before anything is drawn: should that fail, the state is that of the place reached.
+        self._begun.append((self._fed, self._snapshot() if self._snapshot is not None else None))
+        rows: Any = next(self._items, END)
+        if rows is END:
+            self._ended = True
+            return -1
+        if self._batch_size is not None and np.ndim(rows) == 0:
+            wanted = self._batch_size - batches.n_waiting + self._skip
+            rows = [_row_number(row) for row in (rows, *itertools.islice(self._items, wanted - 1))]
+            self._ended = len(rows) < wanted
+        skip, self._skip = self._skip, 0
+        n = batches.feed(rows if skip == 0 else np.asarray(rows).reshape(-1)[skip:])
+        self._fed += n + skip
+        if n == 0 and skip > 0:  # all of it was delivered before
+            return self._feed_item(batches)
+        return n
+
+
+def _row_number(row: Any) -> int:
+    if isinstance(row, bool):
+        raise TypeError(f"row numbers must be integers, got {row}")
+    return operator.index(row)
 
 
 def as_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> Sampler | UserSampler:

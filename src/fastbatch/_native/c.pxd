@@ -76,6 +76,7 @@ cdef extern from "fb_balanced.h" nogil:
     ctypedef struct fb_balanced:
         fb_sampler sampler
         uint32_t n_classes
+        uint64_t n_members
         const void *members
         const uint64_t *starts
         const uint64_t *shares

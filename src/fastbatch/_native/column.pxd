@@ -6,7 +6,8 @@ from fastbatch._native.c cimport fb_column, fb_source
 # How to write rows of one array into a slot.
 cdef class Column:
     cdef const fb_column *column
-    cdef readonly cnp.dtype dtype       # of the slot, as NumPy holds it
+    cdef readonly cnp.dtype dtype       # of the slot, as NumPy holds it; None: this column is nothing
+    cdef readonly object n_rows         # that there are, or None: any number
     cdef readonly tuple row_shape       # of one row in the slot
     cdef readonly tuple dlpack_type     # (code, bits, lanes) of an element, or None
     cdef readonly bint blocking         # reads a file: never filled with the GIL held

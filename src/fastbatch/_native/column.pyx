@@ -37,6 +37,8 @@ cdef class Column:
     ----------
     dtype, row_shape
         Of the slot: n rows of it are an array of shape (n, *row_shape).
+    n_rows : int or None
+        Rows there are; None for a column of any length.
     dlpack_type : tuple of (code, bits, lanes) or None
         What an element is to other frameworks.
     """
@@ -44,7 +46,7 @@ cdef class Column:
     @property
     def row_nbytes(self):
         """Bytes of one row in the slot."""
-        return self.column.row_nbytes
+        return self.column.row_nbytes if self.column != NULL else 0
 
 
 @cython.final
@@ -69,6 +71,7 @@ cdef class GatherColumn(Column):
             raise ValueError("source must have rows, each of them contiguous")
         self.source = source
         self.dtype = source.dtype
+        self.n_rows = source.shape[0]
         self.row_shape = (<object>source).shape[1:]
         self.dlpack_type = dlpack_type_of(source.dtype) if dlpack_type is None else dlpack_type
         self.blocking = blocking

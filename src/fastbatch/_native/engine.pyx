@@ -1,5 +1,9 @@
 """Tickets, slots and leases behind an iterator. See csrc/fb_pool.hpp and csrc/fb_cursor.hpp for what does the work."""
 
+import threading
+
+from fastbatch._native.take import check_rows
+
 cimport cython
 cimport numpy as cnp
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -50,10 +54,6 @@ cdef extern from "fb_pool.hpp" namespace "fb" nogil:
         char *data
         fb_dl_managed_tensor tensor
 
-    cdef cppclass Pool:
-        uint64_t n_live()
-        uint64_t n_allocated()
-
     cdef cppclass Allocator:
         void *(*allocate)(void *context, size_t nbytes) noexcept nogil
         void (*free)(void *context, void *memory, size_t nbytes) noexcept nogil
@@ -64,17 +64,14 @@ cdef extern from "fb_pool.hpp" namespace "fb" nogil:
 cdef extern from "fb_pool.hpp" namespace "fb::Pool" nogil:
     void release(Buffer *buffer)
 
-cdef extern from "<mutex>" namespace "std" nogil:
-    cdef cppclass mutex:
-        void lock() except +
-        bint try_lock()
-        void unlock()
-
 cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
     cdef enum class Status:
         kOk
         kEnd
+        kBusy
         kFull
+        kNotTaken
+        kFilling
         kNotFilled
         kNoMemory
         kBadRow
@@ -85,33 +82,32 @@ cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
                   Allocator allocator) except +
         void close()
         bint is_closed()
-        Pool *pool(size_t i)
-        mutex lock "mutex"
+        void count(size_t i, uint64_t *n_live, uint64_t *n_allocated)
 
-    cdef cppclass Ticket:
-        uint64_t number
-        uint64_t position
+    cdef cppclass Batch:
         size_t n
-        vector[Buffer *] buffers
-        uint64_t bad_row
+        uint64_t number
+        Buffer **buffers
 
     cdef cppclass Cursor:
         Cursor(CppEngine &engine, const fb_sampler &sampler, void *order, fb_context context, size_t batch_size,
                cbool drop_last, size_t n_tickets) except +
-        void seek(uint64_t position) except +
+        Status seek(uint64_t position) except +
         void feed(const void *rows, size_t n) except +
         size_t n_waiting()
-        Status take(Ticket **ticket) except +
-        Status fill(Ticket *ticket)
-        Status deliver(Ticket **ticket) except +
-        void put_back() except +
-        Status next(Ticket **ticket) except +
-        Status next_locked(Ticket **ticket) except +
-        void take_back() except +
+        Status set_batch_size(size_t batch_size) except +
+        size_t batch_size()
+        Status take(uint64_t *number) except +
+        Status fill(uint64_t number) except +
+        Status deliver(Batch &batch) except +
+        Status put_back() except +
+        Status next(Batch &batch) except +
+        Status try_next(Batch &batch) except +
+        Status next_small(Batch &batch) except +
+        void take_back(const Batch &batch) except +
         void *release_order()
         uint64_t delivered()
-        size_t batch_size()
-        void set_batch_size(size_t batch_size) except +
+        uint64_t bad_row()
 
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyArray_Descr:
@@ -120,6 +116,10 @@ cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(PyTypeObject *subtype, PyArray_Descr *descr, int nd, cnp.npy_intp *dims,
                                 cnp.npy_intp *strides, void *data, int flags, PyObject *obj)
     PyTypeObject PyArray_Type
+
+# Columns of an engine: their buffers are listed on the stack while a batch is handed over.
+cdef enum:
+    MAX_COLUMNS = 1024
 
 # Idle buffers kept for each column: a loop that drops its batches uses two, one with a few in flight a few more.
 cdef enum:
@@ -165,6 +165,7 @@ cdef class Engine:
     Parameters
     ----------
     columns : sequence of Column
+        Of one length; up to 1024 of them.
     structure : Structure
         The shape of a batch; its leaves are the columns.
     wraps : sequence of (callable or None)
@@ -181,6 +182,7 @@ cdef class Engine:
     cdef bint is_flat_tuple  # the structure is a tuple of arrays
     cdef bint is_blocking
     cdef size_t row_nbytes  # of all columns
+    cdef uint64_t n_rows    # that every column has
     cdef vector[Layout] layouts
     cdef object __weakref__
 
@@ -189,36 +191,55 @@ cdef class Engine:
         cdef vector[unsigned] ndims
         cdef Allocator memory = default_allocator()
         cdef Column column
-        cdef Layout layout
-        cdef int axis
         self.columns = tuple(columns)
         self.structure = structure
-        self.is_flat_tuple = structure.kind == "tuple" and all(child.kind == "leaf" for child in structure.children)
         self.wraps = tuple(wraps)
+        self.check_columns()
+        self.is_flat_tuple = structure.kind == "tuple" and all(child.kind == "leaf" for child in structure.children)
         for column, wrap in zip(self.columns, self.wraps, strict=True):
             native.push_back(column.column)
             ndims.push_back(1 + len(column.row_shape))
             self.row_nbytes += column.column.row_nbytes
             self.is_blocking = self.is_blocking or column.blocking
-            layout.ndim = 1 + len(column.row_shape)
-            layout.descr = <PyArray_Descr *>column.dtype
-            layout.wrap = NULL
-            layout.dims = <cnp.npy_intp *>PyMem_Malloc(layout.ndim * sizeof(cnp.npy_intp))
-            if layout.dims == NULL:
-                raise MemoryError
-            self.layouts.push_back(layout)
-            for axis in range(1, layout.ndim):
-                layout.dims[axis] = column.row_shape[axis - 1]
-            if wrap is not None:
-                self.layouts.back().wrap = <PyObject *>wrap
-                code, bits, lanes = column.dlpack_type
-                self.layouts.back().dlpack_type = fb_dl_type(code, bits, lanes)
+            self.add_layout(column, wrap)
         if allocator is not None:
             allocate_address, free_address, context = allocator
             memory.allocate = <void *(*)(void *, size_t) noexcept nogil><uintptr_t>allocate_address
             memory.free = <void (*)(void *, void *, size_t) noexcept nogil><uintptr_t>free_address
             memory.context = <void *><uintptr_t>context
         self.engine = new CppEngine(native, ndims, N_SPARE, memory)
+
+    cdef int check_columns(self) except -1:
+        if not 0 < len(self.columns) <= MAX_COLUMNS:
+            raise ValueError(f"an engine needs 1 to {MAX_COLUMNS} columns, got {len(self.columns)}")
+        for column in self.columns:
+            if not isinstance(column, Column) or column.dtype is None:
+                raise TypeError(f"columns must be made of arrays, got {column!r}")
+        if self.structure.n_leaves != len(self.columns):
+            raise ValueError(f"the structure has {self.structure.n_leaves} leaves, got {len(self.columns)} columns")
+        lengths = {column.n_rows for column in self.columns} - {None}
+        if len(lengths) > 1:
+            raise ValueError(f"columns differ in length: {sorted(lengths)}")
+        self.n_rows = lengths.pop() if lengths else <uint64_t>-1
+        return 0
+
+    cdef int add_layout(self, Column column, object wrap) except -1:
+        cdef Layout layout
+        cdef int axis
+        layout.ndim = 1 + len(column.row_shape)
+        layout.descr = <PyArray_Descr *>column.dtype
+        layout.wrap = NULL
+        if wrap is not None:
+            layout.wrap = <PyObject *>wrap
+            code, bits, lanes = column.dlpack_type
+            layout.dlpack_type = fb_dl_type(code, bits, lanes)
+        layout.dims = <cnp.npy_intp *>PyMem_Malloc(layout.ndim * sizeof(cnp.npy_intp))
+        if layout.dims == NULL:
+            raise MemoryError
+        for axis in range(1, layout.ndim):
+            layout.dims[axis] = column.row_shape[axis - 1]
+        self.layouts.push_back(layout)
+        return 0
 
     def __dealloc__(self):
         cdef Layout layout
@@ -228,11 +249,8 @@ cdef class Engine:
 
     def close(self):
         """Free idle buffers now, leased ones as they come back; iterators end with an error."""
-        if not self.engine.lock.try_lock():
-            with nogil:
-                self.engine.lock.lock()
-        self.engine.close()
-        self.engine.lock.unlock()
+        with nogil:
+            self.engine.close()
 
     @property
     def closed(self):
@@ -240,15 +258,25 @@ cdef class Engine:
         return self.engine.is_closed()
 
     def buffers(self):
-        """(live, allocated) for each column: buffers there are now, and buffers ever made."""
-        if self.engine.is_closed():
-            return []
-        return [(self.engine.pool(i).n_live(), self.engine.pool(i).n_allocated()) for i in range(len(self.columns))]
+        """(live, allocated) for each column: buffers there are now, and buffers ever made; none once closed."""
+        cdef uint64_t n_live = 0, n_allocated = 0
+        cdef size_t i
+        counts = []
+        for i in range(self.layouts.size() if not self.closed else 0):
+            with nogil:
+                self.engine.count(i, &n_live, &n_allocated)
+            counts.append((n_live, n_allocated))
+        return counts
 
     cdef object array(self, size_t i, Buffer *buffer, size_t n):
-        """The NumPy array over the first n rows of a buffer, under a lease of its own."""
-        cdef Lease lease = Lease.__new__(Lease)
+        """The NumPy array over the first n rows of a buffer. Takes the lease, come what may."""
         cdef Layout *layout = &self.layouts[i]
+        cdef Lease lease
+        try:
+            lease = Lease.__new__(Lease)
+        except BaseException:
+            release(buffer)
+            raise
         lease.buffer = buffer
         layout.dims[0] = n
         Py_INCREF(<object>layout.descr)
@@ -259,7 +287,7 @@ cdef class Engine:
         return array
 
     cdef object tensor(self, size_t i, Buffer *buffer, size_t n):
-        """The framework's tensor over the first n rows of a buffer, which holds the lease."""
+        """The framework's tensor over the first n rows of a buffer, which holds the lease. Takes it, come what may."""
         cdef Layout *layout = &self.layouts[i]
         cdef fb_dl_tensor *tensor = &buffer.tensor.tensor
         cdef int64_t stride = 1
@@ -281,28 +309,29 @@ cdef class Engine:
             raise
         return (<object>layout.wrap)(capsule)
 
-    cdef object hand_over(self, Cursor *cursor, Ticket *ticket):
-        """The batch of a delivered ticket: its buffers' leases pass to the arrays."""
-        cdef size_t i, n_columns = ticket.buffers.size()
-        cdef tuple leaves = PyTuple_New(n_columns)
+    cdef object hand_over(self, Cursor *cursor, Batch *batch):
+        """The Python side of a delivered batch: its buffers' leases pass to the arrays."""
+        cdef size_t i, taken = 0, n_columns = self.layouts.size()
+        cdef tuple leaves
         cdef Py_ssize_t at = 0
         cdef object leaf
-        cdef Buffer *buffer
         try:
+            leaves = PyTuple_New(n_columns)
             for i in range(n_columns):
-                buffer = ticket.buffers[i]
-                ticket.buffers[i] = NULL
+                taken = i + 1
                 if self.layouts[i].wrap == NULL:
-                    leaf = self.array(i, buffer, ticket.n)
+                    leaf = self.array(i, batch.buffers[i], batch.n)
                 else:
-                    leaf = self.tensor(i, buffer, ticket.n)
+                    leaf = self.tensor(i, batch.buffers[i], batch.n)
                 Py_INCREF(leaf)
                 PyTuple_SET_ITEM(leaves, i, leaf)
+            return leaves if self.is_flat_tuple else self.structure.build(leaves, &at)
         except BaseException:
-            cursor.take_back()
+            for i in range(taken, n_columns):
+                release(batch.buffers[i])
+            with nogil:
+                cursor.take_back(batch[0])
             raise
-        ticket.buffers.clear()
-        return leaves if self.is_flat_tuple else self.structure.build(leaves, &at)
 
 
 @cython.final
@@ -330,6 +359,8 @@ cdef class Batches:
     cdef Sampler sampler
     cdef object begin
     cdef object feeder
+    cdef object feeding   # the lock of whoever feeds the next batch
+    cdef size_t fed_size  # of the batch that was fed and not delivered yet
     cdef bint keeps_gil
     cdef readonly bint finished
     cdef readonly bint exhausted
@@ -350,6 +381,7 @@ cdef class Batches:
         Parameters
         ----------
         sampler : Sampler
+            Of rows that every column has.
         key : tuple of 2 int
             The Loader's root key.
         epoch, position : int
@@ -358,8 +390,7 @@ cdef class Batches:
         drop_last : bool
             Whether a shorter last batch is left out.
         feeder : callable, optional
-            For a sampler that is fed: called before each batch, calls `feed`; returns the batch's size, or 0 at the
-            end.
+            For a sampler that is fed: called before each batch, calls `feed`; returns the batch's size, 0 at the end.
         after : Batches, optional
             Batches of the same sampler, exhausted, whose order's memory is used again.
         n_tickets : int
@@ -367,10 +398,15 @@ cdef class Batches:
         """
         if self.cursor != NULL:
             raise RuntimeError("the epoch has begun already")
+        if sampler.sampler.n_rows > self.engine.n_rows:
+            raise ValueError(f"the sampler draws from {sampler.n} rows, the columns have {self.engine.n_rows}")
+        if batch_size < 1 or n_tickets < 1:
+            raise ValueError(f"batch_size and n_tickets must be at least 1, got {batch_size} and {n_tickets}")
         cdef fb_context context
         cdef fb_key root = key_from_words(key)
         cdef void *over = NULL
         cdef void *order = NULL
+        cdef Cursor *cursor
         context.key[0], context.key[1] = root.word[0], root.word[1]
         context.epoch = epoch
         context.position = 0
@@ -378,14 +414,33 @@ cdef class Batches:
             if after is not None and after.exhausted and after.sampler is sampler:
                 over = after.cursor.release_order()
             order = sampler.begin(root, epoch, over)
-        # From here on the cursor ends the order.
-        self.cursor = new Cursor(self.engine.engine[0], sampler.sampler[0], order, context, batch_size, drop_last,
-                                 n_tickets)
+        try:
+            cursor = new Cursor(self.engine.engine[0], sampler.sampler[0], order, context, batch_size, drop_last,
+                                n_tickets)
+        except BaseException:
+            if order != NULL:
+                sampler.sampler.end(order)
+            raise
+        if self.cursor != NULL:  # a signal handler was quicker
+            del cursor
+            return
+        self.cursor = cursor
+        self.begin = None  # no way back to whoever holds this iterator
         self.sampler = sampler
         self.feeder = feeder
+        self.feeding = threading.RLock() if feeder is not None else None
         self.epoch = epoch
-        self.keeps_gil = batch_size * self.engine.row_nbytes < RELEASE_NBYTES and not self.engine.is_blocking
-        self.cursor.seek(position)
+        self.keeps_gil = self.is_small(batch_size)
+        with nogil:
+            cursor.seek(position)
+
+    cdef bint is_small(self, size_t batch_size) noexcept:
+        return not self.engine.is_blocking and batch_size <= RELEASE_NBYTES // (self.engine.row_nbytes + 1)
+
+    cdef int require_open(self) except -1:
+        if self.cursor == NULL:
+            raise RuntimeError("the epoch has not begun: it does at the first next()")
+        return 0
 
     @property
     def started(self):
@@ -399,33 +454,45 @@ cdef class Batches:
         return self
 
     def __next__(self):
-        cdef Ticket *ticket = NULL
-        cdef Status status
         if self.finished:
             raise StopIteration
         if self.cursor == NULL:
-            self.begin(self)
-        if self.feeder is not None:
+            if self.begin is not None:
+                self.begin(self)
+            self.require_open()
+        if self.feeder is None:
+            return self.step()
+        with self.feeding:
             self.ask_feeder()
+            batch = self.step()
+            self.fed_size = 0
+        return batch
+
+    cdef object step(self):
+        """The next batch. Raises StopIteration at the end."""
+        cdef Buffer *buffers[MAX_COLUMNS]
+        cdef Batch batch
+        cdef Status status = Status.kBusy
+        batch.buffers = buffers
         if self.keeps_gil:
-            if not self.engine.engine.lock.try_lock():
+            status = self.cursor.try_next(batch)
+            if status == Status.kBusy:
                 with nogil:
-                    self.engine.engine.lock.lock()
-            try:
-                status = self.cursor.next_locked(&ticket)
-            finally:
-                self.engine.engine.lock.unlock()
+                    status = self.cursor.next_small(batch)
         else:
             with nogil:
-                status = self.cursor.next(&ticket)
+                status = self.cursor.next(batch)
         if status == Status.kOk:
-            return self.engine.hand_over(self.cursor, ticket)
+            return self.engine.hand_over(self.cursor, &batch)
         if status == Status.kEnd:
             self.finished = self.exhausted = True
             raise StopIteration
-        self.stop(status, ticket)
+        self.fail(status)
 
     cdef int ask_feeder(self) except -1:
+        """Has the feeder hand in the next batch, unless the one before it still waits, after a MemoryError."""
+        if self.fed_size > 0 or self.finished:
+            return 0
         cdef size_t size
         try:
             size = self.feeder(self)
@@ -433,10 +500,11 @@ cdef class Batches:
             self.finished = True
             raise
         if size > 0:
-            self.cursor.set_batch_size(size)
+            self.set_batch_size(size)
+        self.fed_size = size
         return 0
 
-    cdef int stop(self, Status status, Ticket *ticket) except -1:
+    cdef int fail(self, Status status) except -1:
         """Raises what a status stands for. Rows are lost in none of these cases."""
         if status == Status.kNoMemory:
             raise MemoryError(f"no memory for a batch of {self.cursor.batch_size()} rows "
@@ -446,27 +514,70 @@ cdef class Batches:
             raise RuntimeError("the Loader is closed")
         if status == Status.kBadRow:
             self.finished = True
-            raise IndexError(f"row {ticket.bad_row} cannot be read")
+            raise IndexError(f"row {self.cursor.bad_row()} cannot be read")
+        if status == Status.kFilling:
+            raise RuntimeError("a ticket is being filled, and cannot be put back")
+        if status == Status.kNotTaken:
+            raise ValueError("no such ticket is out, or it is being filled, or filled")
         raise RuntimeError("tickets are out: deliver them, or put them back, before the next batch")
 
     def at(self, uint64_t position):
         """The batch that begins at `position`, whatever was delivered before."""
-        self.cursor.seek(position)
+        cdef Status status
+        self.require_open()
+        if self.feeder is not None:
+            raise RuntimeError("rows that are fed come in one order only")
+        with nogil:
+            status = self.cursor.seek(position)
+        if status != Status.kOk:
+            self.fail(status)
         return next(self)
 
     def feed(self, rows):
-        """Hand in rows, of the sampler's width and checked, for the batches to come."""
-        cdef cnp.ndarray array = rows
-        self.cursor.feed(cnp.PyArray_DATA(array), cnp.PyArray_SIZE(array))
+        """Hand in rows for the batches to come, from a feeder.
+
+        Parameters
+        ----------
+        rows : array_like of int
+            Checked as `check_rows` does.
+
+        Returns
+        -------
+        int
+            How many they are.
+        """
+        self.require_open()
+        if self.feeder is None:
+            raise RuntimeError("the rows of this epoch come from a sampler")
+        cdef cnp.ndarray checked = check_rows(rows, self.sampler.sampler.n_rows)
+        cdef const void *data = cnp.PyArray_DATA(checked)
+        cdef size_t n = cnp.PyArray_SIZE(checked)
+        with nogil:
+            self.cursor.feed(data, n)
+        return n
 
     @property
     def n_waiting(self):
         """Rows fed and in no batch yet."""
-        return self.cursor.n_waiting()
+        cdef size_t n
+        self.require_open()
+        with nogil:
+            n = self.cursor.n_waiting()
+        return n
 
     def set_batch_size(self, size_t batch_size):
         """Change the size of the batches to come; tickets that are out are put back."""
-        self.cursor.set_batch_size(batch_size)
+        cdef Status status
+        self.require_open()
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if batch_size == self.cursor.batch_size():
+            return
+        with nogil:
+            status = self.cursor.set_batch_size(batch_size)
+        if status != Status.kOk:
+            self.fail(status)
+        self.keeps_gil = self.is_small(batch_size)
 
     def take(self):
         """Draw the rows of the next ticket.
@@ -474,38 +585,46 @@ cdef class Batches:
         Returns
         -------
         int or None
-            A handle for `fill`; None when no rows are left, or as many tickets as there may be are out.
+            The ticket's number, for `fill`; None when no rows are left, or as many tickets as there may be are out.
         """
-        cdef Ticket *ticket = NULL
+        cdef uint64_t number = 0
         cdef Status status
+        self.require_open()
         with nogil:
-            status = self.cursor.take(&ticket)
+            status = self.cursor.take(&number)
         if status == Status.kEnd or status == Status.kFull:
             return None
         if status != Status.kOk:
-            self.stop(status, ticket)
-        return <uintptr_t>ticket
+            self.fail(status)
+        return number
 
-    def fill(self, uintptr_t handle):
+    def fill(self, uint64_t number):
         """Fill a ticket that `take` gave, on any thread, without the GIL."""
-        cdef Ticket *ticket = <Ticket *>handle
         cdef Status status
+        self.require_open()
         with nogil:
-            status = self.cursor.fill(ticket)
+            status = self.cursor.fill(number)
         if status != Status.kOk:
-            self.stop(status, ticket)
+            self.fail(status)
 
     def deliver(self):
         """The next batch in order, or None while it is not filled."""
-        cdef Ticket *ticket = NULL
+        cdef Buffer *buffers[MAX_COLUMNS]
+        cdef Batch batch
         cdef Status status
+        self.require_open()
+        batch.buffers = buffers
         with nogil:
-            status = self.cursor.deliver(&ticket)
+            status = self.cursor.deliver(batch)
         if status != Status.kOk:
             return None
-        return self.engine.hand_over(self.cursor, ticket)
+        return self.engine.hand_over(self.cursor, &batch)
 
     def put_back(self):
         """Return the rows of tickets that are out, in order. None of them may be being filled."""
+        cdef Status status
+        self.require_open()
         with nogil:
-            self.cursor.put_back()
+            status = self.cursor.put_back()
+        if status != Status.kOk:
+            self.fail(status)

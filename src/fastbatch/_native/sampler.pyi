@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 
 @disjoint_base
 class Sampler:
+    def __new__(cls, *arguments: Any, **options: Any) -> Self: ...
     @property
     def n(self) -> int: ...
     def __len__(self) -> int: ...
@@ -27,6 +28,7 @@ class Fed(Sampler):
 class Balanced(Sampler):
     def __new__(
         cls,
+        n: int,
         members: npt.NDArray[Any],
         starts: npt.NDArray[np.uint64],
         length: int,

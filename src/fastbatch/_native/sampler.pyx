@@ -19,8 +19,14 @@ cdef enum:
     PIECE_ROWS = 1 << 16
 
 
+cdef fb_sampler NO_ROWS = fb_sequential(0)
+
+
 cdef class Sampler:
-    """Which rows, in which order: a pure function of (key, epoch)."""
+    """Which rows, in which order: a pure function of (key, epoch). This class itself draws from no rows."""
+
+    def __cinit__(self, *arguments, **options):
+        self.sampler = &NO_ROWS
 
     @property
     def n(self):
@@ -84,6 +90,9 @@ cdef class Sequential(Sampler):
         self.storage = fb_sequential(n)
         self.sampler = &self.storage
 
+    def __reduce__(self):
+        return Sequential, (self.n,)
+
 
 @cython.final
 cdef class Shuffled(Sampler):
@@ -94,6 +103,9 @@ cdef class Shuffled(Sampler):
     def __cinit__(self, uint64_t n):
         self.storage = fb_shuffled(n)
         self.sampler = &self.storage
+
+    def __reduce__(self):
+        return Shuffled, (self.n,)
 
 
 @cython.final
@@ -107,6 +119,9 @@ cdef class Fed(Sampler):
         self.storage.consecutive = False
         self.sampler = &self.storage
 
+    def __reduce__(self):
+        return Fed, (self.n,)
+
 
 @cython.final
 cdef class Balanced(Sampler):
@@ -114,35 +129,63 @@ cdef class Balanced(Sampler):
 
     Parameters
     ----------
-    members : uint32 or uint64 of shape (n,)
-        Rows by class, as `group_rows` makes them; uint64 from 2**32 rows on.
+    n : int
+        Rows of the data.
+    members : uint32 of shape (n_members,), or uint64 from 2**32 rows on
+        Rows by class, as `group_rows` makes them.
     starts : uint64 of shape (n_classes + 1,)
-        Where each class begins in `members`. No class is empty.
+        Where each class begins in `members`, and their end. No class is empty.
     length : int
         Rows of an epoch.
     shares : uint64 of shape (n_classes,), optional
-        At least two of them positive, with a sum of at most 2**40, and at most 2**20 classes.
+        At least two of them positive, with a sum of at most 2**40, and at most 2**20 classes. None: round-robin.
     """
 
     cdef fb_balanced storage
-    cdef object arrays
+    cdef tuple arguments
 
-    def __cinit__(self, cnp.ndarray members not None, const uint64_t[::1] starts not None, uint64_t length,
-                  const uint64_t[::1] shares=None):
-        if not cnp.PyArray_IS_C_CONTIGUOUS(members) or members.dtype not in (np.uint32, np.uint64):
-            raise ValueError("members must be contiguous, of uint32 or uint64")
-        self.arrays = (members, starts, shares)  # kept alive: the storage points into them
-        self.storage.sampler.n_rows = members.shape[0]
+    def __cinit__(self, uint64_t n, cnp.ndarray members not None, cnp.ndarray starts not None, uint64_t length,
+                  cnp.ndarray shares=None):
+        check_classes(n, members, starts)
+        self.arguments = (n, members, starts, length, shares)  # kept alive: the storage points into them
+        self.storage.sampler.n_rows = n
         self.storage.sampler.length = length
         self.storage.n_classes = starts.shape[0] - 1
+        self.storage.n_members = members.shape[0]
         self.storage.members = cnp.PyArray_DATA(members)
-        self.storage.starts = &starts[0]
+        self.storage.starts = <const uint64_t *>cnp.PyArray_DATA(starts)
         if shares is not None:
-            self.storage.shares = &shares[0]
-            self.storage.total_share = sum(shares)
+            check_shares(shares, starts.shape[0] - 1)
+            self.storage.shares = <const uint64_t *>cnp.PyArray_DATA(shares)
+            self.storage.total_share = sum(shares.tolist())
         fb_balanced_init(&self.storage)
-        self.storage.sampler.wide = members.itemsize == 8  # by the rows they are drawn from, not by how many these are
         self.sampler = &self.storage.sampler
+
+    def __reduce__(self):
+        return Balanced, self.arguments
+
+
+cdef int check_classes(uint64_t n, cnp.ndarray members, cnp.ndarray starts) except -1:
+    expected = np.uint64 if n >= FB_NARROW_ROWS else np.uint32
+    if members.dtype != expected or not cnp.PyArray_ISCARRAY_RO(members) or members.ndim != 1:
+        raise ValueError(f"members must be a contiguous array of {expected.__name__}, got {members.dtype}")
+    if starts.dtype != np.uint64 or not cnp.PyArray_ISCARRAY_RO(starts) or starts.ndim != 1 or starts.shape[0] < 2:
+        raise ValueError("starts must be a contiguous array of uint64, one more than there are classes")
+    if starts[0] != 0 or starts[starts.shape[0] - 1] != members.shape[0] or not np.all(np.diff(starts) - 1 < n):
+        raise ValueError(f"starts must rise from 0 to the {members.shape[0]} members, and no class be empty")
+    if np.max(members) >= n:
+        raise ValueError(f"members must be rows below {n}, got {np.max(members)}")
+    return 0
+
+
+cdef int check_shares(cnp.ndarray shares, Py_ssize_t n_classes) except -1:
+    if shares.dtype != np.uint64 or not cnp.PyArray_ISCARRAY_RO(shares) or shares.ndim != 1:
+        raise ValueError("shares must be a contiguous array of uint64")
+    if shares.shape[0] != n_classes or n_classes > 1 << 20:
+        raise ValueError(f"shares must be one for each of up to 2**20 classes, got {shares.shape[0]} for {n_classes}")
+    if np.count_nonzero(shares) < 2 or sum(shares.tolist()) > 1 << 40:
+        raise ValueError("shares must have two positive ones at least, and a sum of at most 2**40")
+    return 0
 
 
 def group_rows(const uint32_t[::1] codes not None, uint32_t n_classes):

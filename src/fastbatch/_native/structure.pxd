@@ -3,6 +3,7 @@ cdef class Structure:
     cdef readonly str kind
     cdef int code  # of the kind
     cdef readonly tuple children
+    cdef readonly Py_ssize_t n_leaves
     cdef readonly object keys
     cdef readonly object factory
 

@@ -1,18 +1,18 @@
 from collections.abc import Callable, Iterable
-from typing import Any, Final, final
+from typing import Any, Final, Self, final
 
 LEAF: Final[Structure]
 CODES: Final[dict[str, int]]
 
 @final
 class Structure:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         kind: str,
         children: Iterable[Structure] = (),
         keys: tuple[Any, ...] | None = None,
         factory: Callable[..., Any] | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def kind(self) -> str: ...
     @property
@@ -26,5 +26,5 @@ class Structure:
     def unflatten(self, leaves: Iterable[Any]) -> Any: ...
 
 def flatten(
-    data: Any, is_leaf: Callable[[Any], bool], path: str = "data"
+    data: Any, is_leaf: Callable[[Any], bool], path: str = "data", depth: int = 0
 ) -> tuple[Structure, list[Any], list[str]]: ...

@@ -28,23 +28,27 @@ cdef class Structure:
     kind : str
         "leaf", "tuple", "list", "dict", "namedtuple" or "dataclass".
     children : tuple of Structure
+    n_leaves : int
+        How many arrays the tree holds.
     keys : tuple or None
         Of the children, in a dict, namedtuple or dataclass.
     factory : type or None
         What makes a namedtuple or dataclass.
     """
 
-    def __init__(self, kind, children=(), keys=None, factory=None):
+    def __cinit__(self, kind, children=(), keys=None, factory=None):
+        cdef Structure child
         self.kind = kind
         self.code = CODES[kind]
         self.children = tuple(children)
+        self.n_leaves = 1 if self.code == IS_LEAF else 0
+        for child in self.children:
+            self.n_leaves += child.n_leaves
         self.keys = keys
         self.factory = factory
 
-    @property
-    def n_leaves(self):
-        """How many arrays the tree holds."""
-        return 1 if self.kind == "leaf" else sum(child.n_leaves for child in self.children)
+    def __reduce__(self):
+        return Structure, (self.kind, self.children, self.keys, self.factory)
 
     def unflatten(self, leaves):
         """The tree over `leaves`, from left to right."""
@@ -80,8 +84,12 @@ cdef class Structure:
 
 LEAF = Structure("leaf")
 
+# How deep data may be nested: deeper, it most likely holds itself.
+cdef enum:
+    MAX_DEPTH = 32
 
-def flatten(data, is_leaf, path="data"):
+
+def flatten(data, is_leaf, path="data", int depth=0):
     """The structure of `data`, its leaves and their paths, from left to right.
 
     Parameters
@@ -90,6 +98,8 @@ def flatten(data, is_leaf, path="data"):
         Whether an object is an array; asked first.
     path : str
         What to call the root in messages.
+    depth : int
+        How deep below the root it is.
 
     Returns
     -------
@@ -99,6 +109,8 @@ def flatten(data, is_leaf, path="data"):
     """
     if is_leaf(data):
         return LEAF, [data], [path]
+    if depth == MAX_DEPTH:
+        raise ValueError(f"data may be nested {MAX_DEPTH} deep: does it hold itself?")
     if isinstance(data, tuple) and hasattr(data, "_fields"):
         kind, keys, factory = "namedtuple", data._fields, type(data)
         items = [(f"{path}.{key}", item) for key, item in zip(keys, data)]
@@ -120,7 +132,7 @@ def flatten(data, is_leaf, path="data"):
                         f"got {type(data).__name__}")
     structures, leaves, paths = [], [], []
     for item_path, item in items:
-        structure, below, paths_below = flatten(item, is_leaf, item_path)
+        structure, below, paths_below = flatten(item, is_leaf, item_path, depth + 1)
         structures.append(structure)
         leaves += below
         paths += paths_below

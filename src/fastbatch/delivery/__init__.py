@@ -18,6 +18,7 @@ class Source(NamedTuple):
     array: np.ndarray[Any, Any]
     framework: str
     dlpack_type: tuple[int, int, int] | None = None  # where the elements are not what the dtype says
+    copied: str = ""  # why it is not the user's own memory
 
 
 def is_array(leaf: object) -> bool:

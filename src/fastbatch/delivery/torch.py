@@ -15,7 +15,7 @@ BFLOAT16 = (4, 16, 1)
 
 
 def source_of_tensor(tensor: Any) -> Source:
-    """A tensor's memory as an array, without a copy; gradients are left behind.
+    """A tensor's memory as an array, without a copy unless it is lazily computed; gradients are left behind.
 
     Raises
     ------
@@ -27,10 +27,11 @@ def source_of_tensor(tensor: Any) -> Source:
             f"tensors must be strided and on the CPU, got {tensor.layout} on {tensor.device}; "
             "use tensor.cpu() or tensor.to_dense()"
         )
-    tensor = tensor.detach()
+    copied = "its elements were conjugated or negated lazily" if tensor.is_conj() or tensor.is_neg() else ""
+    tensor = tensor.detach().resolve_conj().resolve_neg()
     if tensor.dtype == torch.bfloat16:
         return Source(tensor.view(torch.int16).numpy(), "torch", BFLOAT16)
-    return Source(tensor.numpy(), "torch")
+    return Source(tensor.numpy(), "torch", copied=copied)
 
 
 def wrapper(dtype: np.dtype, dlpack_type: tuple[int, int, int] | None) -> Callable[[object], Any]:

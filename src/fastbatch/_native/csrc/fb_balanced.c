@@ -19,7 +19,7 @@ typedef struct balanced_order {
     fb_key key;
     uint64_t epoch;
     size_t row_nbytes;
-    char *rows;       /* (n_rows, row_nbytes): each class's present pass, where the class stands in `members` */
+    char *rows;       /* (n_members, row_nbytes): each class's present pass, where the class stands in `members` */
     pass *passes;     /* (n_classes,) */
     uint32_t *dealt;  /* (n_classes,): classes in the order they are dealt; their ranks where shares are given */
     fb_deal *deal;    /* NULL: round-robin */
@@ -49,7 +49,7 @@ static int begin(const fb_sampler *sampler, fb_key key, uint64_t epoch, fb_poll 
     order->key = key;
     order->epoch = epoch;
     order->row_nbytes = sampler->wide ? sizeof(uint64_t) : sizeof(uint32_t);
-    order->rows = (char *)fb_allocate((size_t)sampler->n_rows * order->row_nbytes);
+    order->rows = (char *)fb_allocate((size_t)balanced->n_members * order->row_nbytes);
     order->passes = (pass *)calloc(n_classes, sizeof *order->passes);
     order->dealt = (uint32_t *)calloc(n_classes, sizeof *order->dealt);
     if (order->rows == NULL || order->passes == NULL || order->dealt == NULL) {

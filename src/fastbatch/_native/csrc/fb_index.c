@@ -16,8 +16,8 @@
             rows[i] = (row_type)row;                                                                          \
         }                                                                                                     \
         if (bad >> 63 == 0) return n;                                                                         \
-        size_t first = 0;                                                                                     \
-        while (COUNTED(index[first]) >= 0 && COUNTED(index[first]) < count) ++first;                          \
+        size_t first = 0; /* bounded, because somebody may have mended the index meanwhile */                 \
+        while (first + 1 < n && COUNTED(index[first]) >= 0 && COUNTED(index[first]) < count) ++first;         \
         return first;                                                                                         \
     }
 

@@ -68,21 +68,27 @@ void Pool::drop_reference() noexcept {
 }
 
 Buffer *Pool::acquire(std::size_t nbytes) noexcept {
-    if (nbytes > largest_) largest_ = nbytes;
-    for (;;) {
+    Buffer *found = nullptr;
+    while (found == nullptr) {
         if (idle_ == nullptr) idle_ = buffer_of(returned_.exchange(0, std::memory_order_acquire));
         if (idle_ == nullptr) break;
         Buffer *buffer = idle_;
         idle_ = buffer->next;
-        if (buffer->nbytes >= nbytes) {
-            buffer->leases.store(1, std::memory_order_relaxed);
-            return buffer;
-        }
-        destroy(buffer);  // from before batches grew
+        if (buffer->nbytes >= nbytes)
+            found = buffer;
+        else
+            destroy(buffer);  // from before batches grew
     }
-    Buffer *buffer = allocate(largest_ > 0 ? largest_ : 1);
-    if (buffer != nullptr) buffer->leases.store(1, std::memory_order_relaxed);
-    return buffer;
+    if (found == nullptr) {
+        // Sizes that vary settle when small buffers can be used for the larger batches to come: but not at any price.
+        const std::size_t roomy = largest_ > nbytes && largest_ / 2 <= nbytes ? largest_ : nbytes;
+        found = allocate(roomy > 0 ? roomy : 1);
+        if (found == nullptr && roomy > nbytes) found = allocate(nbytes > 0 ? nbytes : 1);
+    }
+    if (found == nullptr) return nullptr;
+    if (nbytes > largest_) largest_ = nbytes;
+    found->leases.store(1, std::memory_order_relaxed);
+    return found;
 }
 
 void Pool::release(Buffer *buffer) noexcept {

@@ -1,0 +1,124 @@
+"""Orders never change but with their version: they are compared with those written down in golden/.
+
+``python tests/test_golden.py --write`` writes them anew. Do that only when `fastbatch.samplers.order_version` goes up:
+saved states and published results depend on the orders.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastbatch as fb
+from fastbatch.samplers import order_version
+
+GOLDEN = Path(__file__).parent / "golden" / "orders.json"
+
+LABELS = np.array([0, 2, 1, 0, 0, 2, 1, 0, 0, 0, 2, 0, 1, 0, 2, 0])
+MANY_LABELS = (np.arange(10_000) * 7919 % 97) ** 2 % 11
+SEEDS = [(0, 0), (0, 1), (1, 0), (12345, 7), (2**100 + 3, 2**40)]
+
+SAMPLERS = {
+    "Sequential(10)": lambda: fb.Sequential(10),
+    "Shuffle(1)": lambda: fb.Shuffle(1),
+    "Shuffle(2)": lambda: fb.Shuffle(2),
+    "Shuffle(10)": lambda: fb.Shuffle(10),
+    "Shuffle(1000)": lambda: fb.Shuffle(1000),
+    "Balanced stop": lambda: fb.Balanced(LABELS),
+    "Balanced recycle": lambda: fb.Balanced(LABELS, exhausted="recycle"),
+    "Balanced stop, proportions": lambda: fb.Balanced(LABELS, proportions=[3, 1, 2]),
+    "Balanced recycle, proportions": lambda: fb.Balanced(
+        LABELS, exhausted="recycle", proportions={0: 0.5, 1: 0.2, 2: 0.3}
+    ),
+    "Balanced, one class": lambda: fb.Balanced(np.zeros(20, int)),
+    "Balanced, many rows": lambda: fb.Balanced(MANY_LABELS),
+    "Balanced recycle, many rows": lambda: fb.Balanced(MANY_LABELS, exhausted="recycle"),
+    "Balanced proportions, many rows": lambda: fb.Balanced(
+        MANY_LABELS, proportions=range(1, len(set(MANY_LABELS)) + 1)
+    ),
+}
+# Around the size at which an order becomes buckets, and well above it.
+LARGE = [2**22, 2**22 + 1, 2**22 + 1000, 5_000_000]
+PERMUTATIONS = [0, 1, 2, 10, 1000, 2**22, 2**22 + 1000, 5_000_000]
+SHUFFLED = [("i8", 1, 10), ("u1", 1, 1000), ("f4", 3, 100), ("u1", 5, 2**22 + 1000), ("u8", 3, 2**22 + 1000)]
+
+
+def rng(seed):
+    """A generator whose stream NumPy promises to keep."""
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+def described(order):
+    """The order itself when it is short; always a digest of it as little-endian int64."""
+    order = np.asarray(order)
+    digest = hashlib.blake2b(order.astype("<i8").tobytes(), digest_size=16).hexdigest()
+    return {"rows": len(order), "first": order[:32].tolist(), "blake2b": digest}
+
+
+def sampler_order(name, seed, epoch):
+    return described(SAMPLERS[name]().order(seed, epoch))
+
+
+def large_order(n, seed, epoch):
+    return described(fb.Shuffle(n).order(seed, epoch))
+
+
+def permutation(n, seed):
+    return described(fb.permutation(n, rng=rng(seed)))
+
+
+def shuffled(dtype, width, n, seed):
+    """The order in which fb.shuffle leaves rows of some width."""
+    rows = np.arange(n) % 251 if np.dtype(dtype).itemsize == 1 else np.arange(n)
+    x = np.repeat(rows.astype(dtype)[:, None], width, axis=1)
+    fb.shuffle(x, rng=rng(seed))
+    assert (x == x[:, :1]).all()
+    return described(x[:, 0].astype(np.int64))
+
+
+def cases():
+    """(name, function, arguments) of everything that is written down."""
+    for name in SAMPLERS:
+        for seed, epoch in SEEDS:
+            yield f"{name}, seed {seed}, epoch {epoch}", sampler_order, (name, seed, epoch)
+    for n in LARGE:
+        yield f"Shuffle({n}), seed 3, epoch 2", large_order, (n, 3, 2)
+    for n in PERMUTATIONS:
+        yield f"permutation({n}), PCG64(5)", permutation, (n, 5)
+    for dtype, width, n in SHUFFLED:
+        yield f"shuffle of {n} rows of {width} {dtype}, PCG64(6)", shuffled, (dtype, width, n, 6)
+
+
+def write():
+    """Write the orders of this version down."""
+    golden = {name: function(*arguments) for name, function, arguments in cases()}
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(golden[name])}" for name in golden)
+    GOLDEN.parent.mkdir(exist_ok=True)
+    GOLDEN.write_text(f'{{\n  "order version": {order_version},\n{lines}\n}}\n')
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return json.loads(GOLDEN.read_text())
+
+
+def test_the_version_of_the_orders_is_the_one_written_down(golden):
+    assert golden["order version"] == order_version
+    assert set(golden) == {"order version", *(name for name, _, _ in cases())}
+
+
+@pytest.mark.parametrize(("name", "function", "arguments"), list(cases()), ids=[name for name, _, _ in cases()])
+def test_the_order_is_the_one_written_down(golden, name, function, arguments):
+    assert function(*arguments) == golden[name]
+
+
+def test_a_loader_follows_the_order_written_down(golden):
+    rows = np.concatenate(list(fb.Loader(np.arange(1000), 64, shuffle=True, seed=0)))
+    assert described(rows) == golden["Shuffle(1000), seed 0, epoch 0"]
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
+    write()

@@ -1,0 +1,61 @@
+"""Threads may share one iterator: each batch goes to one of them."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import fastbatch as fb
+from threads import run_threads
+
+
+def make_source(n, row_width):
+    return np.arange(n * row_width, dtype=np.float64).reshape(n, row_width)
+
+
+@pytest.mark.parametrize(("n", "row_width", "batch_size"), [(6000, 2, 3), (1500, 2048, 5)], ids=["small", "large"])
+@pytest.mark.parametrize("begun", [True, False])
+def test_threads_that_share_an_iterator_get_each_batch_once(n, row_width, batch_size, begun):
+    source = make_source(n, row_width)
+    loader = fb.Loader(source, batch_size, shuffle=True, seed=1, rows=True)
+    order = fb.Shuffle(n).order(1, 0)
+    shared = iter(loader)
+    got = [[] for _ in range(4)]
+    if begun:
+        got[0].append(next(shared))
+
+    def draw(box):
+        for values, rows in shared:
+            assert np.array_equal(values, source[rows])
+            box.append((None, rows))
+
+    run_threads(*(lambda box=box: draw(box) for box in got))
+    batches = {rows.tobytes() for box in got for _, rows in box}
+    assert batches == {order[first : first + batch_size].tobytes() for first in range(0, n, batch_size)}
+    assert sum(len(box) for box in got) == n // batch_size
+    assert loader.epoch == 1
+
+
+def test_threads_may_begin_an_epoch_of_a_large_shuffle_together():
+    rows = np.arange(400_000, dtype=np.uint32)
+    for _ in range(5):
+        loader = fb.Loader(rows, 4000, shuffle=True)
+        got = []
+        run_threads(*[partial(got.extend, iter(loader))] * 4)
+        assert np.array_equal(np.sort(np.concatenate(got)), rows)
+        assert loader.epoch == 1
+
+
+def test_threads_may_share_an_iterator_over_a_users_sampler():
+    def rows():
+        yield from range(3000)
+
+    class Anew:
+        def __iter__(self):
+            return rows()
+
+    shared = iter(fb.Loader(np.arange(3000), 7, sampler=Anew()))
+    got = []
+    run_threads(*[partial(got.extend, shared)] * 4)
+    assert len(got) == 429
+    assert sorted(batch[0] for batch in got) == list(range(0, 3000, 7))
