@@ -268,16 +268,12 @@ cdef class Engine:
             counts.append((n_live, n_allocated))
         return counts
 
-    cdef object array(self, size_t i, Buffer *buffer, size_t n):
-        """The NumPy array over the first n rows of a buffer. Takes the lease, come what may."""
-        cdef Layout *layout = &self.layouts[i]
-        cdef Lease lease
-        try:
-            lease = Lease.__new__(Lease)
-        except BaseException:
-            release(buffer)
-            raise
+    cdef object array(self, Layout *layout, Buffer **slot, size_t n):
+        """The NumPy array over the first n rows of the buffer in `slot`, which is NULL once its lease is taken."""
+        cdef Lease lease = Lease.__new__(Lease)
+        cdef Buffer *buffer = slot[0]
         lease.buffer = buffer
+        slot[0] = NULL
         layout.dims[0] = n
         Py_INCREF(<object>layout.descr)
         cdef object array = PyArray_NewFromDescr(&PyArray_Type, layout.descr, layout.ndim, layout.dims, NULL,
@@ -286,9 +282,9 @@ cdef class Engine:
         cnp.PyArray_SetBaseObject(array, lease)
         return array
 
-    cdef object tensor(self, size_t i, Buffer *buffer, size_t n):
-        """The framework's tensor over the first n rows of a buffer, which holds the lease. Takes it, come what may."""
-        cdef Layout *layout = &self.layouts[i]
+    cdef object tensor(self, Layout *layout, Buffer **slot, size_t n):
+        """The framework's tensor over the first n rows of the buffer in `slot`, NULL once its lease is taken."""
+        cdef Buffer *buffer = slot[0]
         cdef fb_dl_tensor *tensor = &buffer.tensor.tensor
         cdef int64_t stride = 1
         cdef int axis
@@ -302,33 +298,32 @@ cdef class Engine:
             tensor.shape[axis] = layout.dims[axis]
             tensor.strides[axis] = stride
             stride *= layout.dims[axis]
-        try:
-            capsule = PyCapsule_New(&buffer.tensor, "dltensor", <void (*)(object) noexcept>end_unused_capsule)
-        except BaseException:
-            release(buffer)
-            raise
+        capsule = PyCapsule_New(&buffer.tensor, "dltensor", <void (*)(object) noexcept>end_unused_capsule)
+        slot[0] = NULL
         return (<object>layout.wrap)(capsule)
 
     cdef object hand_over(self, Cursor *cursor, Batch *batch):
         """The Python side of a delivered batch: its buffers' leases pass to the arrays."""
-        cdef size_t i, taken = 0, n_columns = self.layouts.size()
+        cdef size_t i, n_columns = self.layouts.size()
         cdef tuple leaves
+        cdef Layout *layout
         cdef Py_ssize_t at = 0
         cdef object leaf
         try:
             leaves = PyTuple_New(n_columns)
             for i in range(n_columns):
-                taken = i + 1
-                if self.layouts[i].wrap == NULL:
-                    leaf = self.array(i, batch.buffers[i], batch.n)
+                layout = &self.layouts[i]
+                if layout.wrap == NULL:
+                    leaf = self.array(layout, &batch.buffers[i], batch.n)
                 else:
-                    leaf = self.tensor(i, batch.buffers[i], batch.n)
+                    leaf = self.tensor(layout, &batch.buffers[i], batch.n)
                 Py_INCREF(leaf)
                 PyTuple_SET_ITEM(leaves, i, leaf)
             return leaves if self.is_flat_tuple else self.structure.build(leaves, &at)
         except BaseException:
-            for i in range(taken, n_columns):
-                release(batch.buffers[i])
+            for i in range(n_columns):
+                if batch.buffers[i] != NULL:
+                    release(batch.buffers[i])
             with nogil:
                 cursor.take_back(batch[0])
             raise
@@ -460,16 +455,20 @@ cdef class Batches:
             if self.begin is not None:
                 self.begin(self)
             self.require_open()
+        cdef object batch
         if self.feeder is None:
-            return self.step()
-        with self.feeding:
-            self.ask_feeder()
             batch = self.step()
-            self.fed_size = 0
+        else:
+            with self.feeding:
+                self.ask_feeder()
+                batch = self.step()
+                self.fed_size = 0
+        if batch is None:
+            raise StopIteration
         return batch
 
     cdef object step(self):
-        """The next batch. Raises StopIteration at the end."""
+        """The next batch, or None at the end."""
         cdef Buffer *buffers[MAX_COLUMNS]
         cdef Batch batch
         cdef Status status = Status.kBusy
@@ -486,7 +485,7 @@ cdef class Batches:
             return self.engine.hand_over(self.cursor, &batch)
         if status == Status.kEnd:
             self.finished = self.exhausted = True
-            raise StopIteration
+            return None
         self.fail(status)
 
     cdef int ask_feeder(self) except -1:
