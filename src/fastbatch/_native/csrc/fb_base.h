@@ -28,7 +28,7 @@
 
 enum { FB_CACHE_LINE = 64 };
 
-/* Bytes beyond which an array is taken to outgrow the private caches, so that prefetching pays. */
+/* Bytes that are taken to fit the private caches. */
 enum { FB_CACHE_NBYTES = 1024 * 1024 };
 
 /* Whether random lines arrive faster through the L2 than straight into the L1: so on AMD's Zen, where the L1 keeps few

@@ -30,7 +30,7 @@ FB_INLINE void copy_in_pieces(char *FB_RESTRICT out, const char *FB_RESTRICT row
 #define DEFINE_PREFETCH(level)                                                                        \
     FB_INLINE void prefetch_##level(const char *row, size_t nbytes) {                                 \
         /* First and last line without a branch, which would mispredict; long rows line by line. */   \
-        for (size_t at = FB_CACHE_LINE; at + FB_CACHE_LINE < nbytes; at += FB_CACHE_LINE)             \
+        for (size_t at = FB_CACHE_LINE; at < nbytes; at += FB_CACHE_LINE)                             \
             FB_PREFETCH_##level(row + at);                                                            \
         FB_PREFETCH_##level(row);                                                                     \
         FB_PREFETCH_##level(row + nbytes - 1);                                                        \

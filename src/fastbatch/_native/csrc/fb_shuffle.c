@@ -2,6 +2,9 @@
 
 #include "fb_swap.h"
 
+/* Up to this size overlapping swaps hide the last-level cache by themselves: prefetching costs more than it gains. */
+enum { PREFETCH_NBYTES = 4 * 1024 * 1024 };
+
 /* How rows of one width trade places. targets[t] counts from row t of the block: it is the row that comes there. */
 typedef struct width {
     void (*prefetch)(const char *block, size_t row_nbytes, size_t count, const uint64_t *targets);
@@ -70,7 +73,7 @@ int fb_shuffle_rows(fb_sfc64 *rng, void *rows, size_t row_nbytes, uint64_t n_row
                     fb_poll poll) {
     if (row_nbytes == 0 || from >= to) return 0;
     const width width = width_of(row_nbytes);
-    const int prefetches = n_rows > FB_CACHE_NBYTES / row_nbytes;
+    const int prefetches = n_rows > PREFETCH_NBYTES / row_nbytes;
     const uint64_t rows_per_poll = fb_rows_per_poll(row_nbytes);
     const size_t slice = rows_per_poll < FB_BLOCK ? (size_t)rows_per_poll : FB_BLOCK;
     uint64_t targets[2][FB_BLOCK], next = from, swapped = from, unasked = 0;
