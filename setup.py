@@ -30,6 +30,7 @@ EXTENSIONS = {
     "sampler": [
         "fb_balanced.c",
         "fb_deal.c",
+        "fb_given.c",
         "fb_permutation.c",
         "fb_random.c",
         "fb_scatter.c",

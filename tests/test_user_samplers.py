@@ -172,7 +172,7 @@ def test_remaining_is_unknown_inside_an_epoch_of_a_batch_sampler():
 
 
 def test_one_batch_by_its_number_cannot_be_asked_of_an_iterable():
-    for options in ({"batch_size": 2, "sampler": [1, 2]}, {"batch_sampler": [[1]]}):
+    for options in ({"batch_size": 2, "sampler": {1, 2}}, {"batch_sampler": [[1]]}):
         with pytest.raises(TypeError, match=r"batch\(epoch, i\) needs one of fastbatch's samplers"):
             fb.Loader(X, **options).batch(0, 0)
 
@@ -266,3 +266,12 @@ def test_an_exception_as_an_epoch_begins_leaves_the_place():
         assert loader.epoch == 4
     loader._sampler.iterable.make = lambda: [1, 2]
     assert rows_of(loader) == [[1, 2]]
+
+
+def test_a_fixed_order_is_a_sampler_like_any_other():
+    rows = np.array([3, -1, 0, 0, 7], np.int16)
+    loader = fb.Loader(X, 2, sampler=rows)
+    rows[:] = 1  # the Loader keeps its own
+    expected = [[3, len(X) - 1], [0, 0], [7]]
+    assert [batch.tolist() for batch in loader] == [batch.tolist() for batch in loader] == expected
+    assert [loader.batch(5, i).tolist() for i in (2, 0, 1)] == [expected[2], expected[0], expected[1]]

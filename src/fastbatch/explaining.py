@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastbatch._native.engine import Engine
 from fastbatch.columns import Columns
-from fastbatch.samplers import Sampler, Sequential
+from fastbatch.samplers import Given, Sampler, Sequential
 from fastbatch.user_samplers import UserSampler
 
 
@@ -46,5 +46,7 @@ def _describe_order(sampler: Sampler | UserSampler, seed: int) -> str:
         return f"{kind} from {sampler.fingerprint}, checked as they are drawn"
     if isinstance(sampler, Sequential):
         return "that of the data"
+    if isinstance(sampler, Given):
+        return f"{sampler!r}, the same every epoch"
     nbytes = 4 if sampler.n < 2**32 else 8
     return f"{sampler!r}, seed {seed}, {nbytes} bytes per row while an epoch is alive"

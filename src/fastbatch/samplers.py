@@ -18,6 +18,7 @@ import numpy as np
 
 from fastbatch._native import sampler as native_samplers
 from fastbatch._native.random import ORDER_VERSION
+from fastbatch._native.take import check_rows
 from fastbatch.seeding import check_seed, root_key
 
 order_version: int = ORDER_VERSION
@@ -59,7 +60,7 @@ class Sampler:
         """
         return self.native.order(root_key(check_seed(seed)), operator.index(epoch))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """What tells this sampler from another in a saved state."""
         return repr(self)
@@ -105,6 +106,43 @@ class Shuffle(Sampler):
 
     def __init__(self, n: int) -> None:
         self.native = native_samplers.Shuffled(_check_n(n))
+
+
+class Given(Sampler):
+    """Given rows in their given order, the same every epoch: what a Loader makes of an array as its `sampler`.
+
+    The NumPy equivalent of its order is::
+
+        numpy.asarray(rows)
+
+    Parameters
+    ----------
+    n : int
+        Rows of the data.
+    rows : array_like of int, of shape (len,)
+        Negative ones count from the end.
+
+    Raises
+    ------
+    TypeError
+        `rows` are not integers.
+    IndexError
+        A row is out of range.
+    """
+
+    def __init__(self, n: int, rows: Any) -> None:
+        self._rows = check_rows(rows, _check_n(n)).reshape(-1)
+        self.native = native_samplers.Given(n, self._rows)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells this sampler from another in a saved state: a digest of its rows."""
+        digest = hashlib.blake2b(self._rows.tobytes(), digest_size=16)
+        return f"Given({self.n}, digest={digest.hexdigest()})"
+
+    def __repr__(self) -> str:
+        """How many rows of how many."""
+        return f"Given({len(self)} of {self.n} rows)"
 
 
 class Balanced(Sampler):

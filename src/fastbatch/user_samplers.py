@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import operator
 from collections import deque
@@ -13,11 +12,7 @@ import numpy as np
 
 from fastbatch._native.engine import Batches
 from fastbatch._native.sampler import Fed
-from fastbatch._native.take import check_rows
-from fastbatch.samplers import Sampler, Sequential, Shuffle
-
-#: Rows of a long index array handed over at once.
-PIECE_ROWS = 1 << 16
+from fastbatch.samplers import Given, Sampler, Sequential, Shuffle
 
 #: What no iterable gives.
 END = object()
@@ -41,9 +36,6 @@ class UserSampler:
             raise TypeError(
                 f"a sampler must be one of fastbatch's, or iterable over row numbers, got {type(iterable).__name__}"
             )
-        if not batches and isinstance(iterable, (np.ndarray, list, tuple, range)):
-            # A fixed order: checked once, and any place of it can be reached.
-            iterable = FixedOrder(check_rows(iterable, n))
         self.iterable = iterable
         self.batches = batches
         self.native = Fed(n)
@@ -55,15 +47,11 @@ class UserSampler:
 
     def can_resume(self, state: Any) -> bool:
         """Whether an epoch can be taken up in the middle, given what `Feed.state` saved there."""
-        if isinstance(self.iterable, FixedOrder):
-            return True
         return state is not None and hasattr(self.iterable, "load_state_dict")
 
     @property
     def fingerprint(self) -> str:
         """What tells this sampler from another in a saved state, as far as can be told."""
-        if isinstance(self.iterable, FixedOrder):
-            return self.iterable.fingerprint
         return f"{type(self.iterable).__module__}.{type(self.iterable).__qualname__}"
 
     def feed(self, epoch: int, position: int, batch_size: int | None, state: Any) -> Feed:
@@ -74,8 +62,6 @@ class UserSampler:
         RuntimeError
             The iterable is an iterator: it has one epoch, and that is over.
         """
-        if isinstance(self.iterable, FixedOrder):
-            return Feed(self.iterable.pieces(position), None, batch_size, position, skip=0)
         if hasattr(self.iterable, "set_epoch"):
             self.iterable.set_epoch(epoch)
         skip = 0
@@ -92,35 +78,6 @@ class UserSampler:
     def __repr__(self) -> str:
         """What it is."""
         return f"{'batches' if self.batches else 'rows'} from {self.iterable!r}"
-
-
-class FixedOrder:
-    """The same rows in the same order every epoch."""
-
-    def __init__(self, rows: np.ndarray) -> None:
-        self.rows = rows.reshape(-1)
-
-    def __len__(self) -> int:
-        """Rows of an epoch."""
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        """The rows in pieces."""
-        return self.pieces(0)
-
-    def pieces(self, position: int) -> Iterator[np.ndarray]:
-        """The rows from `position` on."""
-        return (self.rows[first : first + PIECE_ROWS] for first in range(position, len(self.rows), PIECE_ROWS))
-
-    @property
-    def fingerprint(self) -> str:
-        """What tells this order from another: a digest of its rows."""
-        digest = hashlib.blake2b(self.rows.tobytes(), digest_size=16)
-        return f"FixedOrder({len(self.rows)}, digest={digest.hexdigest()})"
-
-    def __repr__(self) -> str:
-        """How long it is."""
-        return f"a fixed order of {len(self.rows)} rows"
 
 
 class Feed:
@@ -234,6 +191,8 @@ def as_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> 
         return UserSampler(batch_sampler, n_rows, batches=True)
     if sampler is None:
         return Shuffle(n_rows) if shuffle else Sequential(n_rows)
+    if isinstance(sampler, (np.ndarray, list, tuple, range)):
+        return Given(n_rows, sampler)  # checked once, and any place of it can be reached
     if not isinstance(sampler, Sampler):
         return UserSampler(sampler, n_rows, batches=False)
     if sampler.n != n_rows:

@@ -72,6 +72,14 @@ cdef extern from "fb_shuffled.h" nogil:
     fb_sampler fb_shuffled(uint64_t n_rows)
 
 
+cdef extern from "fb_given.h" nogil:
+    ctypedef struct fb_given:
+        fb_sampler sampler
+        const void *rows
+
+    void fb_given_init(fb_given *given)
+
+
 cdef extern from "fb_balanced.h" nogil:
     ctypedef struct fb_balanced:
         fb_sampler sampler

@@ -21,6 +21,10 @@ class Shuffled(Sampler):
     def __new__(cls, n: int) -> Self: ...
 
 @final
+class Given(Sampler):
+    def __new__(cls, n: int, rows: npt.NDArray[Any]) -> Self: ...
+
+@final
 class Fed(Sampler):
     def __new__(cls, n: int) -> Self: ...
 

@@ -4,8 +4,8 @@ cimport cython
 cimport numpy as cnp
 
 from fastbatch._native.c cimport (
-    FB_NARROW_ROWS, FB_NO_MEMORY, fb_balanced, fb_balanced_init, fb_group_rows, fb_key, fb_poll, fb_sampler,
-    fb_sequential, fb_shuffled
+    FB_NARROW_ROWS, FB_NO_MEMORY, fb_balanced, fb_balanced_init, fb_given, fb_given_init, fb_group_rows, fb_key, fb_poll,
+    fb_sampler, fb_sequential, fb_shuffled
 )
 from fastbatch._native.random cimport key_from_words
 from fastbatch._native.signals cimport poll_for, raise_pending
@@ -109,6 +109,43 @@ cdef class Shuffled(Sampler):
 
 
 @cython.final
+cdef class Given(Sampler):
+    """Given rows in their given order, the same every epoch.
+
+    Parameters
+    ----------
+    n : int
+        Rows of the data.
+    rows : uint32 of shape (len,), or uint64 from 2**32 rows on
+        Below `n`, as `check_rows` makes them; nobody may write them any more.
+    """
+
+    cdef fb_given storage
+    cdef tuple arguments
+
+    def __cinit__(self, uint64_t n, cnp.ndarray rows not None):
+        check_row_numbers(n, rows, "rows")
+        self.arguments = (n, rows)  # kept alive: the storage points into them
+        self.storage.sampler.n_rows = n
+        self.storage.sampler.length = rows.shape[0]
+        self.storage.rows = cnp.PyArray_DATA(rows)
+        fb_given_init(&self.storage)
+        self.sampler = &self.storage.sampler
+
+    def __reduce__(self):
+        return Given, self.arguments
+
+
+cdef int check_row_numbers(uint64_t n, cnp.ndarray rows, str name) except -1:
+    expected = np.uint64 if n >= FB_NARROW_ROWS else np.uint32
+    if rows.dtype != expected or not cnp.PyArray_ISCARRAY_RO(rows) or rows.ndim != 1:
+        raise ValueError(f"{name} must be a contiguous array of {expected.__name__}, got {rows.dtype}")
+    if rows.shape[0] > 0 and np.max(rows) >= n:
+        raise ValueError(f"{name} must be below {n}, got {np.max(rows)}")
+    return 0
+
+
+@cython.final
 cdef class Fed(Sampler):
     """Rows that Python hands in while the epoch runs: it begins no order of its own."""
 
@@ -166,15 +203,11 @@ cdef class Balanced(Sampler):
 
 
 cdef int check_classes(uint64_t n, cnp.ndarray members, cnp.ndarray starts) except -1:
-    expected = np.uint64 if n >= FB_NARROW_ROWS else np.uint32
-    if members.dtype != expected or not cnp.PyArray_ISCARRAY_RO(members) or members.ndim != 1:
-        raise ValueError(f"members must be a contiguous array of {expected.__name__}, got {members.dtype}")
+    check_row_numbers(n, members, "members")
     if starts.dtype != np.uint64 or not cnp.PyArray_ISCARRAY_RO(starts) or starts.ndim != 1 or starts.shape[0] < 2:
         raise ValueError("starts must be a contiguous array of uint64, one more than there are classes")
     if starts[0] != 0 or starts[starts.shape[0] - 1] != members.shape[0] or not np.all(np.diff(starts) - 1 < n):
         raise ValueError(f"starts must rise from 0 to the {members.shape[0]} members, and no class be empty")
-    if np.max(members) >= n:
-        raise ValueError(f"members must be rows below {n}, got {np.max(members)}")
     return 0
 
 
