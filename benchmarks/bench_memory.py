@@ -78,8 +78,8 @@ def growth_of_fresh_process(contender, stage):
 CASES = [
     Case(
         name="memory",
-        work="memory of a live order, 2e7 rows",
-        stage=partial(Rows, 20_000_000),
+        work="memory of a live order, 5e7 rows",
+        stage=partial(Rows, 50_000_000),
         contenders=(numpy_permutation, torch_dataloader, fastbatch_loader),
         # To a tenth of a byte: slots, and code that the first batch touches, are some 100 KB beside 80 MB.
         goals=(Under(fastbatch_loader, 4.05, "4.0 bytes per row"),),

@@ -2,10 +2,10 @@
 
 #include "fb_swap.h"
 
-int fb_count_labels(fb_sfc64 labels, unsigned bits, uint64_t n_rows, uint64_t *starts, fb_poll poll) {
+/* A constant `bits` unrolls the loop over a word. */
+FB_INLINE int count_labels(fb_sfc64 labels, unsigned bits, uint64_t n_rows, uint64_t *even, uint64_t *odd,
+                           fb_poll poll) {
     enum { WORDS_PER_POLL = 1 << 20 };
-    /* Two histograms, so that equal labels in a row do not wait for each other's store. */
-    uint64_t even[1 << FB_SCATTER_MAX_BITS] = {0}, odd[1 << FB_SCATTER_MAX_BITS] = {0};
     const unsigned per_word = 64 / bits;
     const uint64_t mask = (UINT64_C(1) << bits) - 1;
     uint64_t words = 0, left = n_rows;
@@ -24,14 +24,28 @@ int fb_count_labels(fb_sfc64 labels, unsigned bits, uint64_t n_rows, uint64_t *s
         }
     }
     for (uint64_t word = left > 0 ? fb_next(&labels) : 0; left > 0; --left, word >>= bits) ++even[word & mask];
+    return 0;
+}
 
+int fb_count_labels(fb_sfc64 labels, unsigned bits, uint64_t n_rows, uint64_t *starts, fb_poll poll) {
+    /* Two histograms, so that equal labels in a row do not wait for each other's store. */
+    uint64_t even[1 << FB_SCATTER_MAX_BITS] = {0}, odd[1 << FB_SCATTER_MAX_BITS] = {0};
+    int answer = 0;
+    switch (bits) {
+    case 6: answer = count_labels(labels, 6, n_rows, even, odd, poll); break;
+    case 7: answer = count_labels(labels, 7, n_rows, even, odd, poll); break;
+    case 8: answer = count_labels(labels, 8, n_rows, even, odd, poll); break;
+    case 9: answer = count_labels(labels, 9, n_rows, even, odd, poll); break;
+    case 10: answer = count_labels(labels, 10, n_rows, even, odd, poll); break;
+    default: answer = count_labels(labels, bits, n_rows, even, odd, poll); break;
+    }
     uint64_t start = 0;
-    for (uint64_t bucket = 0; bucket <= mask; ++bucket) {
+    for (uint64_t bucket = 0; bucket < UINT64_C(1) << bits; ++bucket) {
         starts[bucket] = start;
         start += even[bucket] + odd[bucket];
     }
-    starts[mask + 1] = start;
-    return 0;
+    starts[UINT64_C(1) << bits] = start;
+    return answer;
 }
 
 /* The labels one by one, and a poll once in a while. */
