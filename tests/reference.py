@@ -3,6 +3,7 @@
 Nothing here imports fastbatch: a twin says what the result must be, in NumPy or in plain Python.
 """
 
+import itertools
 import math
 from fractions import Fraction
 from itertools import count as counter
@@ -105,7 +106,7 @@ def is_permutation(order, n):
 
 def take(source, indices):
     """Rows of `source`: `np.take` along axis 0, always as a base-class ndarray."""
-    return np.asarray(np.take(source, np.asarray(indices), axis=0), dtype=source.dtype)
+    return np.asarray(np.take(source, np.asarray(indices).astype(np.int64), axis=0), dtype=source.dtype)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -435,3 +436,103 @@ def sattolo_orders(n, n_orders, rng):
         other = rng.integers(0, position, n_orders)
         orders[every, position], orders[every, other] = orders[every, other], orders[every, position].copy()
     return orders
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Orders, draw by draw
+# ---------------------------------------------------------------------------------------------------------------------
+
+LABELS, BUCKET, CLASSES, PASS = 1, 2, 3, 4  # what a derived stream is for
+
+
+def fisher_yates(items, seed):
+    """Durstenfeld's shuffle from the front: place t trades with one of t, t + 1, ..."""
+    items = list(items)
+    for t, draw in enumerate(descending(seed, len(items), len(items))):
+        items[t], items[t + draw] = items[t + draw], items[t]
+    return items
+
+
+def key_of_rng(rng):
+    return tuple(np.random.default_rng(rng).integers(0, WORD - 1, 2, np.uint64, endpoint=True).tolist())
+
+
+def key_of_seed(seed):
+    return tuple(np.random.SeedSequence(seed).generate_state(2, np.uint64).tolist())
+
+
+def permutation(n, key, epoch=0):
+    """Up to ONE_UNIT_ROWS rows."""
+    return fisher_yates(range(n), philox4x64(key, (epoch, BUCKET, 0, 0)))
+
+
+def shuffle(x, rng):
+    """The rows of `x` in the order that fb.shuffle gives them."""
+    return x[permutation(len(x), key_of_rng(rng))]
+
+
+def balanced(labels, key, epoch, exhausted, weights=None):
+    """The order of fb.Balanced: whose turn it is, and that class's next row."""
+    _, rows = class_rows(labels)
+    n_classes, n_rows = len(rows), balanced_length(labels, exhausted, weights)
+    if weights is not None:
+        kept = [c for c in range(n_classes) if weights[c]]
+        if len(kept) == 1:
+            rows, n_classes, weights = [rows[kept[0]]], 1, None
+    dealt = fisher_yates(range(n_classes), philox4x64(key, (epoch, CLASSES, 0, 0)))
+    if weights is None or len(set(weights)) == 1:
+        turns = itertools.islice(itertools.cycle(dealt), n_rows)
+    else:
+        turns = tijdeman(weights, dealt, n_rows)
+    order, met, passes = [], [0] * n_classes, {}
+    for c in turns:
+        number, place = divmod(met[c], len(rows[c]))
+        if (c, number) not in passes:
+            passes[c, number] = fisher_yates(rows[c], philox4x64(key, (epoch, PASS, c, number)))
+        order.append(passes[c, number][place])
+        met[c] += 1
+    return order
+
+
+def tijdeman(weights, ranks, n_rows):
+    """Classes by share: of those whose next row may come, the one whose latest place is the earliest."""
+    total, s = sum(weights), 2 * sum(w > 0 for w in weights) - 2
+    met = [0] * len(weights)
+    for position in range(n_rows):
+
+        def latest(c):
+            return (s * met[c] + s - 1) * total // (s * weights[c]), ranks[c]
+
+        ready = [c for c, w in enumerate(weights) if w and -(-(s * met[c] + 1) * total // (s * w)) - 1 <= position]
+        c = min(ready, key=latest)
+        met[c] += 1
+        yield c
+
+
+def bucketed(n, key, epoch=0):
+    """Above ONE_UNIT_ROWS: rows to random buckets, along cycles; then each bucket by itself."""
+    bits = 1
+    while bits < 10 and (2**17 << bits) < n:
+        bits += 1
+    labels, n_buckets = bucket_labels(philox4x64(key, (epoch, LABELS, 0, 0)), bits, n), 2**bits
+    starts = [0, *np.cumsum(np.bincount(labels, minlength=n_buckets)).tolist()]
+    rows, free, labels = list(range(n)), starts[:-1], iter(labels.tolist())
+    for bucket in range(n_buckets):
+        while free[bucket] < starts[bucket + 1]:
+            label = next(labels)
+            place = free[label]
+            free[label] += 1
+            if label != bucket:
+                rows[free[bucket]], rows[place] = rows[place], rows[free[bucket]]
+    for bucket in range(n_buckets):
+        own = slice(starts[bucket], starts[bucket + 1])
+        rows[own] = fisher_yates(rows[own], philox4x64(key, (epoch, BUCKET, bucket, 0)))
+    return rows
+
+
+def bucket_labels(seed, bits, n):
+    """A word holds floor(64 / bits) labels, the lowest first."""
+    words, per_word = sfc64(seed), 64 // bits
+    drawn = np.array([next(words) for _ in range(-(-n // per_word))], np.uint64)
+    shifts = np.arange(per_word, dtype=np.uint64) * np.uint64(bits)
+    return (drawn[:, None] >> shifts & np.uint64(2**bits - 1)).ravel()[:n].astype(np.int64)

@@ -105,3 +105,10 @@ def test_digits_resume_delivers_each_row_once_in_the_same_order(tmp_path):
     assert "went on with 12 batches of up to 100" in printed
     assert "1797 rows delivered, each of the 1797 images exactly once: True" in printed
     assert "in the order of an epoch without a break: True" in printed
+
+
+def test_the_readmes_ten_lines_run():
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    names = {}
+    exec(re.search(r"```python\n(.*?)```", readme, re.DOTALL).group(1), names)
+    assert names["features"].shape == (160, 16)

@@ -160,7 +160,10 @@ def test_explain_names_columns_their_bytes_and_the_order():
     said = fb.Loader({"x": X, "y": Y}, 4, shuffle=True, seed=77).explain()
     assert "10 rows in batches of 4 rows" in said
     assert "Shuffle(10), seed 77" in said
-    assert "data['x']: gather, float64 (2,), 16 bytes per row, 64 per batch, handed over as NumPy array" in said
+    assert (
+        "data['x']: gather, from the cache, float64 (2,), 16 bytes per row, 64 per batch, handed over as NumPy array"
+        in said
+    )
     assert "data['y']" in said
     assert "copied" not in said
 

@@ -33,6 +33,7 @@ def explain(
         if columns.notes[i]:
             lines.append(f"    {columns.notes[i]}")
     lines.append("threads: none, each batch is filled by the thread that asks for it")
+    lines.append("prefetch: the next batch's first rows, into the cache; SIMD: what the compiler makes of the baseline")
     buffers = engine.buffers()
     if buffers:
         live, made = (sum(numbers) for numbers in zip(*buffers, strict=True))

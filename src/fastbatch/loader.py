@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
+import os
 import threading
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
-from fastbatch._native.engine import Batches, Engine
+from fastbatch._native.engine import Batches, Engine, count_fork
 from fastbatch.columns import make_columns
 from fastbatch.explaining import explain
 from fastbatch.pickling import by_reference, from_reference
@@ -16,13 +18,24 @@ from fastbatch.seeding import check_epoch, check_seed, root_key
 from fastbatch.state import Place, place_from, state_of
 from fastbatch.user_samplers import Feed, UserSampler, as_sampler
 
+# All there are, and what a forked child must not touch.
+_LOADERS: weakref.WeakSet[Loader] = weakref.WeakSet()
+_ABANDONED: list[object] = []
+
 
 class Loader:
     """Mini-batches of arrays, in any order.
 
-    Iterating gives the batches of one epoch; each new iterator is the next epoch. A batch has the structure of `data`.
-    Its arrays are writable, and belong to whoever holds them: their memory is used again when the last array, view or
-    tensor over it is gone, and never before.
+    The NumPy equivalent of one shuffled epoch over a pair of arrays is::
+
+        order = numpy.random.default_rng((seed, epoch)).permutation(len(x))
+        for first in range(0, len(x), batch_size):
+            rows = order[first : first + batch_size]
+            yield x[rows], y[rows]
+
+    with another order. Iterating gives the batches of one epoch; each new iterator is the next epoch. A batch has the
+    structure of `data`. Its arrays are writable, and belong to whoever holds them: their memory is used again when the
+    last array, view or tensor over it is gone, and never before.
 
     Parameters
     ----------
@@ -58,8 +71,20 @@ class Loader:
 
     Raises
     ------
-    TypeError, ValueError
-        The message says the rule and the value.
+    TypeError
+        A leaf of the data is no array, or holds references, or has no counterpart in the output's framework; a sampler
+        is not iterable; an argument is of another type.
+    ValueError
+        Columns differ in length; arguments exclude each other or are out of range; a sampler draws from another number
+        of rows.
+    IndexError
+        A row number in `sampler` is out of range; while iterating, one that an iterable gives.
+    ImportError
+        The framework that `output` names is not installed.
+    MemoryError
+        While iterating: no memory for an order or a batch. No row is lost, and the iterator can be asked again.
+    RuntimeError
+        While iterating: the Loader is closed.
 
     Examples
     --------
@@ -96,8 +121,8 @@ class Loader:
         self._start = Place(0, 0)
         self._live: Batches | None = None
         self._feed: Feed | None = None
-        # Reentrant, because signal handlers may iterate too.
-        self._beginning, self._indexing = threading.RLock(), threading.RLock()
+        self._make_locks()
+        _LOADERS.add(self)
 
     @property
     def batch_size(self) -> int | None:
@@ -155,8 +180,14 @@ class Loader:
         ------
         IndexError
             There is no such batch.
+        ValueError
+            The epoch is negative, or beyond 64 bits.
         TypeError
             The rows come from an iterable, which cannot be asked for one batch.
+        MemoryError
+            There is none for the order or the batch.
+        RuntimeError
+            The Loader is closed.
 
         Notes
         -----
@@ -180,7 +211,17 @@ class Loader:
     def set_epoch(self, epoch: int) -> None:
         """Let the next iterator begin this epoch.
 
-        With the epoch of a state that was loaded and not begun, its position is kept.
+        Parameters
+        ----------
+        epoch : int
+            With the epoch of a state that was loaded and not begun, its position is kept.
+
+        Raises
+        ------
+        TypeError
+            Not an integer.
+        ValueError
+            Negative, or beyond 64 bits.
         """
         epoch = check_epoch(operator.index(epoch))
         if self._live is None and epoch == self._start.epoch:
@@ -199,6 +240,8 @@ class Loader:
 
         Raises
         ------
+        TypeError
+            The state is no mapping, or an entry of it no integer.
         ValueError
             The state is of another format or order version, of data of another length, or of another sampler; or it
             lies inside an epoch of a sampler that cannot be taken up there. The Loader stays where it is.
@@ -259,6 +302,19 @@ class Loader:
     def _set_seed(self, seed: int) -> None:
         self._seed, self._key = seed, root_key(seed)
         self._indexed = None
+
+    def _make_locks(self) -> None:
+        # Reentrant, because signal handlers may iterate too.
+        self._beginning, self._indexing = threading.RLock(), threading.RLock()
+
+    def _start_afresh(self) -> None:
+        """In a child after a fork: go on from the same place, with locks and memory of its own."""
+        _ABANDONED.append((self._engine, self._live, self._indexed))  # threads that are gone may hold their locks
+        self._indexed = None
+        self._make_locks()
+        self._move_to(self._place())
+        if not self._engine.closed:
+            self._engine = Engine(self._columns.columns, self._columns.structure, self._columns.wraps)
 
     def _place(self) -> Place:
         """The place of the iterator started last, or where the next one begins."""
@@ -327,3 +383,13 @@ def _check_batching(
     if batch_size >= 2**48:
         raise ValueError(f"batch_size must be below 2**48, got {batch_size}")
     return batch_size
+
+
+def _after_fork() -> None:
+    count_fork()
+    for loader in list(_LOADERS):
+        loader._start_afresh()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_after_fork)

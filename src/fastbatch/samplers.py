@@ -19,7 +19,7 @@ import numpy as np
 from fastbatch._native import sampler as native_samplers
 from fastbatch._native.random import ORDER_VERSION
 from fastbatch._native.take import check_rows
-from fastbatch.seeding import check_seed, root_key
+from fastbatch.seeding import check_epoch, check_seed, root_key
 
 order_version: int = ORDER_VERSION
 
@@ -57,8 +57,17 @@ class Sampler:
         Returns
         -------
         int64 of shape (len,)
+
+        Raises
+        ------
+        TypeError
+            Not integers.
+        ValueError
+            Negative, or an epoch beyond 64 bits.
+        MemoryError
+            There is none for the order.
         """
-        return self.native.order(root_key(check_seed(seed)), operator.index(epoch))
+        return self.native.order(root_key(check_seed(seed)), check_epoch(operator.index(epoch)))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -137,7 +146,7 @@ class Given(Sampler):
     @cached_property
     def fingerprint(self) -> str:
         """What tells this sampler from another in a saved state: a digest of its rows."""
-        digest = hashlib.blake2b(self._rows.tobytes(), digest_size=16)
+        digest = hashlib.blake2b(self._rows.data, digest_size=16)
         return f"Given({self.n}, digest={digest.hexdigest()})"
 
     def __repr__(self) -> str:
@@ -148,12 +157,21 @@ class Given(Sampler):
 class Balanced(Sampler):
     """Classes in equal or given shares, in every batch of any size.
 
-    Classes are dealt round-robin, in an order of classes drawn for each epoch, so that any run of consecutive rows, and
-    so every batch whatever its size, the ranks or the place of a resume, holds classes in counts that differ by at most
-    one. A batch smaller than the number of classes holds at most one row of each, and the next batches the others.
+    The NumPy equivalent of its order, with equal shares and ``exhausted="stop"``, is::
+
+        rng = numpy.random.default_rng((seed, epoch))
+        classes = [numpy.flatnonzero(labels == label) for label in rng.permutation(numpy.unique(labels))]
+        fewest = min(map(len, classes))
+        numpy.stack([rng.permutation(rows)[:fewest] for rows in classes], axis=1).ravel()
+
+    with another order. Classes are dealt round-robin, in an order of classes drawn for each epoch, so that any run of
+    consecutive rows, and so every batch whatever its size, the ranks or the place of a resume, holds classes in counts
+    that differ by at most one. A batch smaller than the number of classes holds at most one row of each, and the next
+    batches the others.
 
     With `proportions`, every prefix of the epoch holds each class to within one row of its share, and any batch to
-    within two [1]_. Inside a class rows come in that class's own shuffled passes (Fisher-Yates, sfc64 keyed by Philox).
+    within two [1]_; to be taken up in the middle, it deals what came before once more, at some tens of nanoseconds per
+    row. Inside a class rows come in that class's own shuffled passes (Fisher-Yates, sfc64 keyed by Philox).
 
     Parameters
     ----------
@@ -177,7 +195,7 @@ class Balanced(Sampler):
     Raises
     ------
     TypeError
-        Labels are neither integers, bools nor strings of fixed width.
+        Labels are neither integers, bools nor strings.
     ValueError
         Labels are empty or not 1-D; weights are negative, infinite, NaN or all 0, or name classes that do not occur, or
         leave out one that does.
@@ -221,7 +239,7 @@ class Balanced(Sampler):
         """What tells this sampler from another in a saved state: a digest of the classes' rows and shares."""
         digest = hashlib.blake2b(digest_size=16)
         for array in (self._members, self._starts, self._shares):
-            digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+            digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
         return f"Balanced({self.n}, exhausted={self.exhausted!r}, digest={digest.hexdigest()})"
 
     def __repr__(self) -> str:
@@ -242,10 +260,12 @@ def _group(labels: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if isinstance(labels, np.ma.MaskedArray):
         raise TypeError("labels must not be a masked array; give masked rows a label of their own: labels.filled(-1)")
     labels = np.asarray(labels)
+    if labels.dtype.kind == "T":  # strings of variable width
+        labels = labels.astype(np.str_)
     if labels.ndim != 1 or labels.size == 0:
         raise ValueError(f"labels must be of shape (n,) with n > 0, got shape {labels.shape}")
     if labels.dtype.kind not in "iubUS":
-        raise TypeError(f"labels must be integers, bools or strings of fixed width, got dtype {labels.dtype}")
+        raise TypeError(f"labels must be integers, bools or strings, got dtype {labels.dtype}")
     low = span = 0
     counts_directly = labels.dtype.kind in "iub"
     if counts_directly:

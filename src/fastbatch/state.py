@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fastbatch.samplers import Sampler, order_version
@@ -45,14 +46,18 @@ def state_of(place: Place, seed: int, sampler: Sampler | UserSampler, n_rows: in
     return state
 
 
-def place_from(state: dict[str, Any], sampler: Sampler | UserSampler, n_rows: int) -> tuple[int, Place]:
+def place_from(state: Mapping[str, Any], sampler: Sampler | UserSampler, n_rows: int) -> tuple[int, Place]:
     """The seed and the place in a state that fits the sampler and the data.
 
     Raises
     ------
+    TypeError
+        It is no mapping, or an entry of it no integer.
     ValueError
         It does not fit, it lacks an entry, or it lies inside an epoch of a sampler that cannot be taken up there.
     """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"the state must be what state_dict() gave, got {type(state).__name__}")
     fitting = {"format": STATE_FORMAT, "order": order_version, "rows": n_rows, "sampler": sampler.fingerprint}
     missing = {*fitting, "seed", "epoch", "position"} - set(state)
     if missing:

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastbatch._native.engine import Batches
 from fastbatch._native.sampler import Fed
+from fastbatch.delivery import is_array
 from fastbatch.samplers import Given, Sampler, Sequential, Shuffle
 
 #: What no iterable gives.
@@ -191,7 +192,7 @@ def as_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> 
         return UserSampler(batch_sampler, n_rows, batches=True)
     if sampler is None:
         return Shuffle(n_rows) if shuffle else Sequential(n_rows)
-    if isinstance(sampler, (np.ndarray, list, tuple, range)):
+    if isinstance(sampler, (list, tuple, range)) or is_array(sampler):
         return Given(n_rows, sampler)  # checked once, and any place of it can be reached
     if not isinstance(sampler, Sampler):
         return UserSampler(sampler, n_rows, batches=False)

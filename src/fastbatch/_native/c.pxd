@@ -126,6 +126,7 @@ cdef extern from "fb_gather.h" nogil:
         fb_column column
         fb_source source
 
+    const char *fb_prefetching(const fb_source *source)
     void fb_gather(const fb_source *source, const fb_rows *rows, char *out)
     uint64_t fb_gather_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
     uint64_t fb_row_number_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)

@@ -4,7 +4,9 @@ cimport cython
 cimport numpy as cnp
 
 from fastbatch._native.array cimport require_plain, row_nbytes_of, rows_are_contiguous
-from fastbatch._native.c cimport fb_column, fb_gather_column, fb_gather_fill, fb_row_number_fill, fb_source
+from fastbatch._native.c cimport (
+    fb_column, fb_gather_column, fb_gather_fill, fb_prefetching, fb_row_number_fill, fb_source
+)
 
 cnp.import_array()
 
@@ -75,9 +77,9 @@ cdef class GatherColumn(Column):
         self.row_shape = (<object>source).shape[1:]
         self.dlpack_type = dlpack_type_of(source.dtype) if dlpack_type is None else dlpack_type
         self.blocking = blocking
-        self.kernel = "gather"
         self.storage.column.fill = fb_gather_fill
         self.storage.source = source_of(source)
+        self.kernel = f"gather, {fb_prefetching(&self.storage.source).decode()}"
         self.storage.column.row_nbytes = self.storage.source.row_nbytes
         self.column = &self.storage.column
 

@@ -7,6 +7,8 @@ from fastbatch._native.column import Column
 from fastbatch._native.sampler import Sampler
 from fastbatch._native.structure import Structure
 
+def count_fork() -> None: ...
+
 @final
 class Lease: ...
 

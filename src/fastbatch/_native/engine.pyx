@@ -117,6 +117,16 @@ cdef extern from "numpy/arrayobject.h":
                                 cnp.npy_intp *strides, void *data, int flags, PyObject *obj)
     PyTypeObject PyArray_Type
 
+# How often this process was forked from its ancestors: locks from before may be held by threads that are gone.
+cdef int GENERATION = 0
+
+
+def count_fork():
+    """To be called in a child after a fork: iterators from before it are refused."""
+    global GENERATION
+    GENERATION += 1
+
+
 # Columns of an engine: their buffers are listed on the stack while a batch is handed over.
 cdef enum:
     MAX_COLUMNS = 1024
@@ -230,6 +240,8 @@ cdef class Engine:
         layout.descr = <PyArray_Descr *>column.dtype
         layout.wrap = NULL
         if wrap is not None:
+            if column.dlpack_type is None:
+                raise TypeError(f"a column of {column.dtype} has no DLPack type, and cannot be wrapped")
             layout.wrap = <PyObject *>wrap
             code, bits, lanes = column.dlpack_type
             layout.dlpack_type = fb_dl_type(code, bits, lanes)
@@ -357,6 +369,7 @@ cdef class Batches:
     cdef object feeding   # the lock of whoever feeds the next batch
     cdef size_t fed_size  # of the batch that was fed and not delivered yet
     cdef bint keeps_gil
+    cdef int process      # the generation of processes it began in
     cdef readonly bint finished
     cdef readonly bint exhausted
     cdef readonly uint64_t epoch
@@ -420,6 +433,7 @@ cdef class Batches:
             del cursor
             return
         self.cursor = cursor
+        self.process = GENERATION
         self.begin = None  # no way back to whoever holds this iterator
         self.sampler = sampler
         self.feeder = feeder
@@ -456,6 +470,8 @@ cdef class Batches:
                 self.begin(self)
             self.require_open()
         cdef object batch
+        if self.process != GENERATION:
+            raise RuntimeError("this iterator began in the process that was forked; iterate the Loader anew")
         if self.feeder is None:
             batch = self.step()
         else:

@@ -80,7 +80,7 @@ def permutation(n, *, rng=None, dtype=np.int64):
     TypeError
         `n` is not an integer.
     ValueError
-        `n` is negative, `dtype` another one, or too narrow for `n`.
+        `n` is negative or no array can hold so many, `dtype` another one, or too narrow for `n`.
     """
     n = operator.index(n)
     if n < 0:
@@ -90,6 +90,8 @@ def permutation(n, *, rng=None, dtype=np.int64):
         raise ValueError(f"dtype must be int64, uint64 or uint32, got {dtype}")
     if dtype.itemsize == 4 and n > FB_NARROW_ROWS:
         raise ValueError(f"dtype uint32 holds row numbers up to 2**32 - 1, got n = {n}; use dtype=numpy.uint64")
+    if n >= 2**60:
+        raise ValueError(f"n must be below 2**60, what an array can hold, got {n}")
     cdef cnp.ndarray out = np.empty(n, dtype)
     cdef fb_key key = key_from_rng(rng)
     cdef uint64_t count = n

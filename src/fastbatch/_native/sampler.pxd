@@ -7,6 +7,6 @@ from libc.stdint cimport uint64_t
 cdef class Sampler:
     cdef const fb_sampler *sampler
 
-    # Begins one epoch's order, in the memory of `over`, one that has ended, or NULL. Raises MemoryError, or what a signal
-    # handler raised.
+    # Begins one epoch's order, in the memory of `over`, one that has ended, or NULL. Raises MemoryError, or what a
+    # signal handler raised.
     cdef void *begin(self, fb_key key, uint64_t epoch, void *over) except? NULL

@@ -4,8 +4,8 @@ cimport cython
 cimport numpy as cnp
 
 from fastbatch._native.c cimport (
-    FB_NARROW_ROWS, FB_NO_MEMORY, fb_balanced, fb_balanced_init, fb_given, fb_given_init, fb_group_rows, fb_key, fb_poll,
-    fb_sampler, fb_sequential, fb_shuffled
+    FB_NARROW_ROWS, FB_NO_MEMORY, fb_balanced, fb_balanced_init, fb_given, fb_given_init, fb_group_rows, fb_key,
+    fb_poll, fb_sampler, fb_sequential, fb_shuffled
 )
 from fastbatch._native.random cimport key_from_words
 from fastbatch._native.signals cimport poll_for, raise_pending

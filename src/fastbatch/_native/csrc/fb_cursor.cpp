@@ -53,7 +53,9 @@ void Engine::count(std::size_t i, std::uint64_t *n_live, std::uint64_t *n_alloca
 // A buffer of every column for n rows, or none. Under the lock.
 bool Engine::acquire(std::size_t n, std::vector<Buffer *> &buffers) noexcept {
     for (std::size_t i = 0; i < pools_.size(); ++i) {
-        Buffer *buffer = pools_[i]->acquire(n * columns_[i]->row_nbytes);
+        const std::size_t row_nbytes = columns_[i]->row_nbytes;
+        const bool fits = row_nbytes == 0 || n <= SIZE_MAX / row_nbytes;
+        Buffer *buffer = fits ? pools_[i]->acquire(n * row_nbytes) : nullptr;
         if (buffer == nullptr) {
             for (Buffer *acquired : buffers) Pool::release(acquired);
             buffers.clear();
@@ -280,7 +282,7 @@ void Cursor::take_back(const Batch &batch) {
     (void)put_back_locked();
 }
 
-// ------------------------------------------------------------------------------------------------------ all in one call
+// ----------------------------------------------------------------------------------------------------- all in one call
 
 // The rows that the fill before was told of need no prefetch.
 void Cursor::note_warm(Ticket &ticket) noexcept {

@@ -107,7 +107,8 @@ class Cursor {
     Status try_next(Batch &batch);
     // The same, waiting.
     Status next_small(Batch &batch);
-    // A batch could not be handed over, and its buffers are released: its rows come again, unless others have moved on.
+    // A batch could not be handed over, and its buffers are released: its rows come again. Not when later tickets are
+    // out or delivered, which would have to come before them.
     void take_back(const Batch &batch);
 
     // The order of an epoch that is over, for the next one to use its memory; the cursor keeps the rows it has drawn.

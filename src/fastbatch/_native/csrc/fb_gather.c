@@ -115,6 +115,11 @@ void fb_gather(const fb_source *source, const fb_rows *rows, char *FB_RESTRICT o
     gather_for(row_nbytes, rows->wide != 0)(source, rows, look_ahead(source), out);
 }
 
+const char *fb_prefetching(const fb_source *source) {
+    if (look_ahead(source) == 0) return "from the cache";
+    return fb_prefetches_to_l2() ? "prefetched to L2" : "prefetched to L1";
+}
+
 uint64_t fb_gather_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
     (void)context;
     fb_gather(&((const fb_gather_column *)column)->source, rows, (char *)slot);

@@ -17,6 +17,9 @@ typedef struct fb_source {
  * not overlap the source. Costs one cache miss per line, as many at once as the machine bears. */
 void fb_gather(const fb_source *source, const fb_rows *rows, char *FB_RESTRICT out);
 
+/* What is fetched ahead, in words. */
+const char *fb_prefetching(const fb_source *source);
+
 /* A column whose rows are copied as they are. */
 typedef struct fb_gather_column {
     fb_column column;

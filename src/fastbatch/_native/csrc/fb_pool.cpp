@@ -87,17 +87,7 @@ Buffer *Pool::acquire(std::size_t nbytes) noexcept {
     }
     if (found == nullptr) return nullptr;
     if (nbytes > largest_) largest_ = nbytes;
-    found->leases.store(1, std::memory_order_relaxed);
     return found;
-}
-
-void Pool::release(Buffer *buffer) noexcept {
-    // Only a holder can add holders: one that sees itself alone needs no read-modify-write.
-    if (buffer->leases.load(std::memory_order_acquire) != 1 &&
-        buffer->leases.fetch_sub(1, std::memory_order_acq_rel) != 1)
-        return;
-    buffer->leases.store(0, std::memory_order_relaxed);
-    buffer->pool->take_back(buffer);
 }
 
 void Pool::take_back(Buffer *buffer) noexcept {

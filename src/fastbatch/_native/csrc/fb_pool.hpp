@@ -1,8 +1,8 @@
 // Buffers and their leases.
 //
-// A batch belongs to whoever holds it: a buffer is handed out with a lease and comes back when the last lease on it is
-// gone. A release is an atomic count and a lock-free push, without Python, because frameworks release on any thread,
-// without the GIL, after finalisation.
+// A batch belongs to whoever holds it: a buffer is handed out with a lease, which the array or tensor over it holds (and
+// counts its own views), and comes back when that is gone. A release is a lock-free push, without Python, because
+// frameworks release on any thread, without the GIL, after finalisation.
 #ifndef FB_POOL_HPP
 #define FB_POOL_HPP
 
@@ -28,11 +28,10 @@ class Pool;
 struct alignas(64) Buffer {
     Pool *pool;
     char *data;
-    std::size_t nbytes;                 // capacity
-    std::atomic<std::uint32_t> leases;  // 0 while it is free
-    Buffer *next;                       // in a list of free buffers
-    fb_dl_managed_tensor tensor;        // what a consumer of DLPack gets; its deleter ends one lease
-    std::int64_t *shape;                // (ndim,) of the tensor, then (ndim,) strides
+    std::size_t nbytes;           // capacity
+    Buffer *next;                 // in a list of free buffers
+    fb_dl_managed_tensor tensor;  // what a consumer of DLPack gets; its deleter ends the lease
+    std::int64_t *shape;          // (ndim,) of the tensor, then (ndim,) strides
 };
 
 // The buffers of one column. Lives until its owner has closed it and the last buffer is back.
@@ -41,11 +40,11 @@ class Pool {
     // Up to `keep` idle buffers (at most 62) stay for reuse, in each of two lists.
     static Pool *create(unsigned ndim, unsigned keep, Allocator allocator) noexcept;
 
-    // A buffer of at least `nbytes` under one lease, or nullptr without memory. One caller at a time.
+    // A buffer of at least `nbytes`, leased, or nullptr without memory. One caller at a time.
     Buffer *acquire(std::size_t nbytes) noexcept;
 
-    static void retain(Buffer *buffer) noexcept { buffer->leases.fetch_add(1, std::memory_order_relaxed); }
-    static void release(Buffer *buffer) noexcept;
+    // Ends the lease on a buffer: once, on any thread.
+    static void release(Buffer *buffer) noexcept { buffer->pool->take_back(buffer); }
 
     // The owner's last call. Leased buffers live on and are freed as they come back.
     void close() noexcept;

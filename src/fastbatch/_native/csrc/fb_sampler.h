@@ -21,9 +21,9 @@ struct fb_sampler {
     int wide;
     int consecutive; /* the row at position p is p */
 
-    /* *state becomes one epoch's order. It is NULL, or an order of this sampler that is over, whose memory is used again:
-     * clearing fresh pages would cost as much as shuffling. Returns 0, FB_NO_MEMORY or what `poll` answered; then *state
-     * is NULL. */
+    /* *state becomes one epoch's order. It is NULL, or an order of this sampler that is over, whose memory is used
+     * again: clearing fresh pages would cost as much as shuffling. Returns 0, FB_NO_MEMORY or what `poll` answered; then
+     * *state is NULL. */
     int (*begin)(const fb_sampler *sampler, fb_key key, uint64_t epoch, fb_poll poll, void **state);
     /* Independent pieces of work: any thread may prepare any unit, once, ahead of need. All NULL: there are none. */
     uint64_t (*n_units)(const void *state);
