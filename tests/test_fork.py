@@ -34,9 +34,11 @@ for _ in range(20):
         except RuntimeError as error:
             wrong = 0 if "forked" in str(error) else 3
         rest = np.concatenate(list(quiet))
-        whole = np.concatenate(list(loader))
         if not np.array_equal(rest, expected):
             wrong = 4
+        loader.set_epoch(99)
+        if sum(len(batch) for batch in loader) != len(x):
+            wrong = 5
         os._exit(wrong)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert len(next(before)) == 100  # the parent goes on as if nothing had happened
