@@ -20,6 +20,7 @@ shared = itertools.cycle([loader])
 threading.Thread(target=lambda: [sum(1 for _ in each) for each in shared], daemon=True).start()
 quiet = fb.Loader(x, 100, shuffle=True, seed=2)
 before = iter(quiet)
+unbegun = iter(quiet)
 for _ in range(3):
     next(before)
 expected = np.concatenate(list(fb.Loader(x, 100, sampler=quiet._sampler.order(2, 0)[300:])))
@@ -28,11 +29,12 @@ for _ in range(20):
     if child == 0:
         faulthandler.dump_traceback_later(20, exit=True)
         wrong = 0
-        try:
-            next(before)
-            wrong = 2
-        except RuntimeError as error:
-            wrong = 0 if "forked" in str(error) else 3
+        for iterator in (before, unbegun):
+            try:
+                next(iterator)
+                wrong = 2
+            except RuntimeError as error:
+                wrong = wrong or (0 if "forked" in str(error) else 3)
         rest = np.concatenate(list(quiet))
         if not np.array_equal(rest, expected):
             wrong = 4

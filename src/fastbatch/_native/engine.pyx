@@ -369,7 +369,7 @@ cdef class Batches:
     cdef object feeding   # the lock of whoever feeds the next batch
     cdef size_t fed_size  # of the batch that was fed and not delivered yet
     cdef bint keeps_gil
-    cdef int process      # the generation of processes it began in
+    cdef int process      # the generation of processes it was made in
     cdef readonly bint finished
     cdef readonly bint exhausted
     cdef readonly uint64_t epoch
@@ -378,6 +378,7 @@ cdef class Batches:
     def __cinit__(self, Engine engine not None, begin=None):
         self.engine = engine
         self.begin = begin
+        self.process = GENERATION
 
     def __dealloc__(self):
         del self.cursor
@@ -433,7 +434,6 @@ cdef class Batches:
             del cursor
             return
         self.cursor = cursor
-        self.process = GENERATION
         self.begin = None  # no way back to whoever holds this iterator
         self.sampler = sampler
         self.feeder = feeder
@@ -465,13 +465,13 @@ cdef class Batches:
     def __next__(self):
         if self.finished:
             raise StopIteration
+        if self.process != GENERATION:  # before it begins, too: its engine is the parent's
+            raise RuntimeError("this iterator was made in the process that was forked; iterate the Loader anew")
         if self.cursor == NULL:
             if self.begin is not None:
                 self.begin(self)
             self.require_open()
         cdef object batch
-        if self.process != GENERATION:
-            raise RuntimeError("this iterator began in the process that was forked; iterate the Loader anew")
         if self.feeder is None:
             batch = self.step()
         else:
