@@ -19,6 +19,8 @@ NATIVE = Path("src/fastbatch/_native")
 SANITIZE = os.environ.get("FASTBATCH_SANITIZE", "")
 DEBUG = os.environ.get("FASTBATCH_DEBUG", "") == "1"
 
+ENGINE = ["fb_ahead.cpp", "fb_cursor.cpp", "fb_draw.cpp", "fb_engine.cpp", "fb_pace.cpp", "fb_pool.cpp"]
+
 # Extension module -> the C and C++ files beside it.
 EXTENSIONS = {
     "array": [],
@@ -40,9 +42,10 @@ EXTENSIONS = {
     ],
     "column": ["fb_gather.c"],
     "structure": [],
-    "engine": ["fb_cursor.cpp", "fb_pool.cpp"],
+    "engine": ENGINE,
+    "batches": ENGINE,
 }
-CPLUSPLUS = {"engine"}
+CPLUSPLUS = {"engine", "batches"}
 
 DIRECTIVES = {
     "language_level": 3,

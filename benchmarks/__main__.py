@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import (
     bench_balanced,
+    bench_engine,
     bench_loader,
     bench_memory,
     bench_permutation,
@@ -24,6 +25,7 @@ SUITES = {
     "sequential": bench_sequential,
     "balanced": bench_balanced,
     "memory": bench_memory,
+    "engine": bench_engine,
 }
 
 

@@ -104,12 +104,51 @@ class Under:
 
 
 @dataclass(frozen=True)
+class PairsWithin(Within):
+    """As Within, by the median of the ratios of the pairs: of each round, which a slow minute hits as a whole."""
+
+    def reached(self, values):
+        mine = values.repeats[self.contender.__name__]
+        theirs = zip(*(values.repeats[f.__name__] for f in self.than), strict=True)
+        return median(value / min(rivals) for value, rivals in zip(mine, theirs, strict=True))
+
+    @property
+    def asked(self):
+        return f"{self.contender.__name__} at most {self.times:g}x its time, median of pairs"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """base / contender - 1 is at least `times` (than_base / than - 1), of the fastest of `than` and of `than_base`."""
+
+    contender: Callable
+    base: Callable
+    than: tuple[Callable, ...]
+    than_base: tuple[Callable, ...]
+    times: float
+    words: str
+
+    def reached(self, values):
+        gain = values[self.base.__name__] / values[self.contender.__name__] - 1
+        best, best_base = (min(values[f.__name__] for f in rivals) for rivals in (self.than, self.than_base))
+        return gain / max(best_base / best - 1, 0.01)  # where the limit gains nothing, ask for next to nothing
+
+    def met(self, reached):
+        return reached >= self.times
+
+    @property
+    def asked(self):
+        return self.words
+
+
+@dataclass(frozen=True)
 class Case:
     """One line of work, done by several contenders.
 
     stage : builds the data; called with a scale, 1 for the published sizes and less for a smoke test
     unit  : what the stage's `units` count
     meter : (contender, stage) -> seconds or bytes of one repeat
+    fewest : rounds that there are at least, however long they take
     """
 
     name: str
@@ -120,18 +159,20 @@ class Case:
     unit: str = "row"
     meter: Callable = elapsed
     quantity: str = "s"
+    fewest: int = 7
 
     def run(self, *, quick=False):
         """{contender's name: [value per unit, one per repeat]}, after each one's result was checked."""
         stage = self.stage(0.01 if quick else 1)
         for contender in self.contenders:
             stage.check(contender)
-        repeats = interleave(self, stage, seconds=0.2, fewest=3) if quick else interleave(self, stage)
+        limits = {"seconds": 0.2, "fewest": 3} if quick else {"fewest": self.fewest}
+        repeats = interleave(self, stage, **limits)
         n_units = stage.units * stage.calls
         return {name: [value / n_units for value in values] for name, values in repeats.items()}
 
 
-def interleave(case, stage, *, seconds=10.0, fewest=7, most=51):
+def interleave(case, stage, *, fewest, seconds=10.0, most=51):
     """Repeats in the order A B C A B C ..., so that a noisy minute hits every contender alike.
 
     Goes on until `seconds` are over, within `fewest` and `most` rounds.
@@ -147,5 +188,13 @@ def interleave(case, stage, *, seconds=10.0, fewest=7, most=51):
     return values
 
 
+class Medians(dict):
+    """{contender's name: its median}, with the `repeats` they are the medians of, for goals that look at pairs."""
+
+    def __init__(self, repeats):
+        super().__init__({name: median(values) for name, values in repeats.items()})
+        self.repeats = repeats
+
+
 def medians(values):
-    return {name: median(repeats) for name, repeats in values.items()}
+    return Medians(values)

@@ -8,8 +8,9 @@ import pytest
 import fastbatch as fb
 from fastbatch._native import sampler as native
 from fastbatch._native.column import Column, GatherColumn
-from fastbatch._native.engine import Batches, Engine
+from fastbatch._native.engine import Engine
 from fastbatch._native.structure import LEAF, Structure
+from iterating import iterate, open_epoch
 from threads import run_threads
 
 COLUMN = GatherColumn(np.arange(4))
@@ -20,9 +21,7 @@ def pair(first, second):
 
 
 def opened(sampler=None, batch_size=2, **options):
-    batches = Batches(Engine([COLUMN], LEAF, [None]))
-    batches.open(sampler or native.Sequential(4), (1, 2), 0, 0, batch_size, **options)
-    return batches
+    return open_epoch(Engine([COLUMN], LEAF, [None]), sampler or native.Sequential(4), batch_size, **options)
 
 
 def u32(*values):
@@ -45,11 +44,10 @@ def u64(*values):
         (lambda: GatherColumn(np.array(3)), ValueError, "source must have rows"),
         (lambda: LEAF.unflatten([]), ValueError, "the structure has 1 leaves, got 0"),
         (lambda: opened(native.Sequential(5)), ValueError, "the sampler draws from 5 rows, the columns have 4"),
-        (lambda: opened(batch_size=0), ValueError, "must be at least 1, got 0 and 1"),
-        (lambda: opened(n_tickets=0), ValueError, "must be at least 1, got 2 and 0"),
+        (lambda: opened(batch_size=0), ValueError, "batch_size must be at least 1, got 0"),
         (lambda: opened().fill(0), ValueError, "no such ticket is out"),
         (lambda: opened().feed(u32(1)), RuntimeError, "the rows of this epoch come from a sampler"),
-        (lambda: opened(native.Fed(4), feeder=lambda _: 0).at(0), RuntimeError, "fed come in one order only"),
+        (lambda: opened(native.Fed(4), fed=True).at(0), RuntimeError, "fed come in one order only"),
         (lambda: opened().set_batch_size(0), ValueError, "batch_size must be at least 1, got 0"),
         (lambda: native.Given(3, np.arange(3)), ValueError, "rows must be a contiguous array of uint32, got int64"),
         (lambda: native.Given(2, u32(0, 2)), ValueError, "rows must be below 2, got 2"),
@@ -113,9 +111,7 @@ USED = b"used_dltensor"  # a capsule keeps the pointer
 @pytest.mark.parametrize("closed", [False, True])
 def test_leases_end_on_several_threads_that_do_not_hold_the_gil(closed):
     engine = Engine([GatherColumn(np.arange(4000))], LEAF, [consume])
-    batches = Batches(engine)
-    batches.open(native.Sequential(4000), (1, 2), 0, 0, 4)
-    held = list(batches)
+    held = list(iterate(open_epoch(engine, native.Sequential(4000), 4)))
     assert engine.buffers() == [(1000, 1000)]
     if closed:
         engine.close()

@@ -10,24 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbatch._native.batches import Batches
 from fastbatch._native.column import GatherColumn, RowNumberColumn
-from fastbatch._native.engine import Batches, Engine
+from fastbatch._native.engine import Engine
 from fastbatch._native.sampler import Fed, Sequential, Shuffled
 from fastbatch._native.structure import LEAF, Structure
+from iterating import KEY, iterate, open_epoch
 from threads import run_threads
 
-KEY = (3, 4)
 
-
-def make_engine(source):
+def make_engine(source, n_ahead=1, n_threads=0):
     columns = [GatherColumn(source), RowNumberColumn()]
-    return Engine(columns, Structure("tuple", (LEAF, LEAF)), [None, None])
+    return Engine(columns, Structure("tuple", (LEAF, LEAF)), [None, None], n_ahead=n_ahead, n_threads=n_threads)
 
 
-def open_batches(source, batch_size, *, sampler=Shuffled, epoch=0, engine=None, **options):
-    batches = Batches(engine or make_engine(source))
-    batches.open(sampler(len(source)), KEY, epoch, 0, batch_size, **options)
-    return batches
+def open_tickets(source, batch_size, *, sampler=Shuffled, number=0, n_tickets=1, **options):
+    """An epoch of which `n_tickets` may be out."""
+    return open_epoch(make_engine(source, n_tickets), sampler(len(source)), batch_size, number=number, **options)
 
 
 def order_of(n, epoch=0):
@@ -54,7 +53,7 @@ def rows_of(delivered):
 @pytest.mark.parametrize("epoch", [0, 1, 2])
 def test_two_threads_take_and_fill_while_a_third_delivers_in_order(n, row_width, batch_size, n_tickets, epoch):
     source = make_source(n, row_width)
-    batches = open_batches(source, batch_size, epoch=epoch, n_tickets=n_tickets)
+    batches = open_tickets(source, batch_size, number=epoch, n_tickets=n_tickets)
     order = order_of(n, epoch)
     n_batches = -(-n // batch_size)
     delivered = []
@@ -89,11 +88,11 @@ def test_two_threads_take_and_fill_while_a_third_delivers_in_order(n, row_width,
 
 def test_several_epochs_of_one_engine_may_be_alive_at_once():
     source = make_source(3000, 8)
-    engine = make_engine(source)
+    engine = make_engine(source, 3)
     got = {}
 
     def run(epoch):
-        batches = open_batches(source, 37, epoch=epoch, engine=engine, n_tickets=3)
+        batches = open_epoch(engine, Shuffled(len(source)), 37, number=epoch)
         mine = []
         while (ticket := batches.take()) is not None:
             batches.fill(ticket)
@@ -113,7 +112,7 @@ def test_several_epochs_of_one_engine_may_be_alive_at_once():
 
 @pytest.mark.parametrize("n_tickets", [1, 2, 8])
 def test_as_many_tickets_are_out_as_were_allowed(n_tickets):
-    batches = open_batches(make_source(100, 1), 5, n_tickets=n_tickets)
+    batches = open_tickets(make_source(100, 1), 5, n_tickets=n_tickets)
     tickets = [batches.take() for _ in range(n_tickets)]
     assert None not in tickets
     assert len(set(tickets)) == n_tickets
@@ -125,7 +124,7 @@ def test_as_many_tickets_are_out_as_were_allowed(n_tickets):
 
 
 def test_delivery_waits_for_the_first_ticket_however_many_later_ones_are_filled():
-    batches = open_batches(make_source(100, 1), 5, n_tickets=4)
+    batches = open_tickets(make_source(100, 1), 5, n_tickets=4)
     tickets = [batches.take() for _ in range(4)]
     for ticket in tickets[:0:-1]:
         batches.fill(ticket)
@@ -138,13 +137,11 @@ def test_delivery_waits_for_the_first_ticket_however_many_later_ones_are_filled(
     assert batches.position == 20
 
 
-def test_next_refuses_while_tickets_are_out():
-    batches = open_batches(make_source(100, 1), 5)
-    batches.take()
-    with pytest.raises(RuntimeError, match="tickets are out: deliver them, or put them back"):
-        next(batches)
-    batches.put_back()
-    assert np.array_equal(rows_of(list(batches)), order_of(100))
+def test_next_fills_the_tickets_that_are_out_before_it_takes_one():
+    epoch = open_tickets(make_source(100, 1), 5, n_tickets=4)
+    tickets = [epoch.take() for _ in range(3)]
+    epoch.fill(tickets[1])
+    assert np.array_equal(rows_of(list(iterate(epoch))), order_of(100))
 
 
 @given(
@@ -161,7 +158,7 @@ def test_next_refuses_while_tickets_are_out():
 )
 def test_tickets_put_back_lose_no_row_and_keep_the_order(n, batch_size, n_tickets, actions):
     source = make_source(n, 2)
-    batches = open_batches(source, batch_size, n_tickets=n_tickets)
+    batches = open_tickets(source, batch_size, n_tickets=n_tickets)
     out, delivered = [], []
     for action in actions:
         if action == "take":
@@ -189,17 +186,18 @@ def test_tickets_put_back_lose_no_row_and_keep_the_order(n, batch_size, n_ticket
             assert batches.deliver() is None
         assert batches.position == sum(len(rows) for _, rows in delivered)
     batches.put_back()
-    delivered += list(batches)
+    delivered += list(iterate(batches))
     assert np.array_equal(rows_of(delivered), order_of(n))
     assert all(np.array_equal(values, source[rows]) for values, rows in delivered)
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=30))
 def test_the_size_of_batches_may_change_at_any_time(sizes):
-    batches = open_batches(make_source(300, 1), 5, sampler=Sequential)
+    epoch = open_tickets(make_source(300, 1), 5, sampler=Sequential)
+    batches = iterate(epoch)
     position = 0
     for size in sizes:
-        batches.set_batch_size(size)
+        epoch.set_batch_size(size)
         expected = np.arange(position, min(300, position + size))
         batch = next(batches, None)
         if not len(expected):
@@ -209,19 +207,30 @@ def test_the_size_of_batches_may_change_at_any_time(sizes):
         position += len(expected)
 
 
-def test_fed_rows_are_delivered_in_the_order_they_were_fed():
-    source = make_source(50, 1)
-    pieces = [[3, 3, 49], [0], [], [7, 8, 9, 10, 11]]
+@pytest.mark.parametrize("n_threads", [0, 2])
+def test_fed_rows_are_delivered_in_the_order_they_were_fed(n_threads):
+    pieces = iter([[3, 3, 49], [0], [], [7, 8, 9, 10, 11]])
+
+    def feed(epoch):
+        piece = next(pieces, None)
+        return piece is not None and epoch.feed(np.array(piece, np.uint32)) >= 0
+
+    epoch = open_epoch(make_engine(make_source(50, 1), 3, n_threads), Fed(50), 2, fed=True)
+    delivered = [rows.tolist() for _, rows in iterate(epoch, feed)]
+    assert delivered == [[3, 3], [49, 0], [7, 8], [9, 10], [11]]
+
+
+@pytest.mark.parametrize("n_threads", [0, 2])
+def test_rows_fed_as_batches_are_delivered_as_batches(n_threads):
+    pieces = [[3, 3, 49], [0], [7, 8, 9, 10, 11]]
     waiting = iter(pieces)
 
-    def feed(batches):
-        while batches.n_waiting < 2 and (piece := next(waiting, None)) is not None:
-            batches.feed(np.array(piece, np.uint32))
-        return min(2, batches.n_waiting)
+    def feed(epoch):
+        piece = next(waiting, None)
+        return piece is not None and epoch.feed(np.array(piece, np.uint32)) > 0
 
-    batches = Batches(make_engine(source))
-    batches.open(Fed(50), KEY, 0, 0, 2, feeder=feed)
-    assert [rows.tolist() for _, rows in batches] == [[3, 3], [49, 0], [7, 8], [9, 10], [11]]
+    epoch = open_epoch(make_engine(make_source(50, 1), 3, n_threads), Fed(50), 0, fed=True)
+    assert [rows.tolist() for _, rows in iterate(epoch, feed)] == pieces
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -229,34 +238,20 @@ def test_fed_rows_are_delivered_in_the_order_they_were_fed():
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda batches: batches.take(),
-        lambda batches: batches.deliver(),
-        lambda batches: batches.put_back(),
-        lambda batches: batches.n_waiting,
-        lambda batches: batches.set_batch_size(2),
-        lambda batches: batches.feed(np.zeros(1, np.uint32)),
-        lambda batches: batches.at(0),
-        lambda batches: next(batches),
-    ],
-    ids=["take", "deliver", "put_back", "n_waiting", "set_batch_size", "feed", "at", "next"],
-)
-def test_an_epoch_that_has_not_begun_has_no_tickets(call):
-    batches = Batches(make_engine(make_source(4, 1)))
-    assert (batches.started, batches.position) == (False, 0)
-    with pytest.raises((RuntimeError, TypeError)):
-        call(batches)
+def test_an_epoch_begins_at_the_first_next_and_once():
+    begun = []
 
+    def begin(batches):
+        begun.append(batches)
+        batches.start(open_tickets(make_source(4, 1), 2))
+        batches.start(open_tickets(make_source(4, 1), 1, number=5))
 
-def test_an_epoch_begins_once():
-    batches = open_batches(make_source(4, 1), 2)
-    next(batches)
-    with pytest.raises(RuntimeError, match="the epoch has begun already"):
-        batches.open(Sequential(4), KEY, 5, 0, 1)
-    assert (batches.epoch, batches.position) == (0, 2)
+    batches = Batches(begin)
+    assert (batches.started, batches.epoch, begun) == (False, None, [])
+    assert len(next(batches)[1]) == 2
+    assert (batches.started, batches.epoch.number, batches.epoch.position) == (True, 0, 2)
     assert np.array_equal(rows_of(list(batches)), order_of(4)[2:])
+    assert len(begun) == 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -265,41 +260,45 @@ def test_an_epoch_begins_once():
 
 BOTH_LOCKS = """
 import sys
-sys.path[:0] = sys.argv[1:]
+sys.path[:0] = sys.argv[2:]
 from fastbatch._native.column import RowNumberColumn
-from fastbatch._native.engine import Batches, Engine
+from fastbatch._native.engine import Engine
 from fastbatch._native.sampler import Sequential
 from fastbatch._native.structure import LEAF
+from iterating import iterate, open_epoch
 from threads import run_threads
 
-engine = Engine([RowNumberColumn()], LEAF, [None])
+engine = Engine([RowNumberColumn()], LEAF, [None], n_ahead=4, n_threads=int(sys.argv[1]))
 
-def open_batches(n_tickets=1):
-    batches = Batches(engine)
-    batches.open(Sequential(2000), (1, 2), 0, 0, 4, n_tickets=n_tickets)
-    return batches
+def open_one():
+    return open_epoch(engine, Sequential(2000), 4)
 
-def iterate():
+def run():
     for _ in range(60):
-        assert sum(map(len, open_batches())) == 2000
+        assert sum(map(len, iterate(open_one()))) == 2000
 
 def take():
     for _ in range(60):
-        batches = open_batches(4)
-        while (ticket := batches.take()) is not None:
-            batches.fill(ticket)
-            batches.deliver()
+        epoch = open_one()
+        while (ticket := epoch.take()) is not None:
+            try:
+                epoch.fill(ticket)
+            except ValueError:
+                assert engine.n_threads  # one of them was quicker
+            epoch.deliver()
 
 def resize():
-    batches = open_batches()
+    epoch = open_one()
     for size in range(60_000):
-        batches.set_batch_size(1 + size % 3)
+        epoch.set_batch_size(1 + size % 3)
 
-run_threads(iterate, take, resize)
+run_threads(run, take, resize)
 """
 
 
-def test_nobody_waits_for_the_engines_lock_with_the_gil_or_for_the_gil_with_that_lock():
+@pytest.mark.parametrize("n_threads", [0, 2])
+def test_nobody_waits_for_the_engines_lock_with_the_gil_or_for_the_gil_with_that_lock(n_threads):
     # Where both are waited for in turn, this hangs: hence a process of its own.
     tests = str(Path(__file__).parent)
-    subprocess.run([sys.executable, "-c", BOTH_LOCKS, *filter(None, sys.path), tests], check=True, timeout=120)
+    command = [sys.executable, "-c", BOTH_LOCKS, str(n_threads), *filter(None, sys.path), tests]
+    subprocess.run(command, check=True, timeout=120)

@@ -13,11 +13,17 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "fastbatch"
 # The first part of a module's name below the package -> its layer, lowest first.
 LAYERS = {
     "_native": 0,
+    "cores": 1,
+    "mapped_files": 1,
     "seeding": 1,
     "samplers": 2,
     "delivery": 2,
     "user_samplers": 3,
     "columns": 3,  # asks delivery what an array is
+    "workers": 3,
+    "lifetimes": 3,
+    "mapping": 3,
+    "stats": 3,
     "state": 4,
     "pickling": 4,
     "explaining": 4,

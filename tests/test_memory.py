@@ -9,11 +9,10 @@ import pytest
 
 import fastbatch as fb
 from fastbatch._native.column import GatherColumn
-from fastbatch._native.engine import Batches, Engine
+from fastbatch._native.engine import Engine
 from fastbatch._native.sampler import Shuffled
 from fastbatch._native.structure import flatten
-
-KEY = (1, 2)
+from iterating import KEY, iterate, open_epoch
 
 
 class Heap:
@@ -55,9 +54,7 @@ def make_engine(data, wraps=None, **options):
 
 
 def open_batches(engine, n, batch_size, epoch=0, **options):
-    batches = Batches(engine)
-    batches.open(Shuffled(n), KEY, epoch, 0, batch_size, **options)
-    return batches
+    return iterate(open_epoch(engine, Shuffled(n), batch_size, number=epoch, **options))
 
 
 def order_of(n, epoch=0):
@@ -112,12 +109,12 @@ def test_all_memory_comes_from_the_allocator_and_goes_back_to_it():
 
 def test_an_engine_that_is_dropped_gives_back_what_it_kept():
     heap = Heap()
-    engine = make_engine((X, Y), allocator=heap.hook)
-    batches = open_batches(engine, N, 4, n_tickets=4)
+    engine = make_engine((X, Y), allocator=heap.hook, n_ahead=4)
+    batches = open_batches(engine, N, 4)
     batch = next(batches)
-    filled = batches.take()
-    batches.fill(filled)
-    batches.take()
+    filled = batches.epoch.take()
+    batches.epoch.fill(filled)
+    batches.epoch.take()
     del engine, batches, batch
     gc.collect()
     assert not heap.live
@@ -132,7 +129,7 @@ def test_without_memory_no_row_is_lost():
     for _ in range(3):
         with pytest.raises(MemoryError, match="no memory for a batch of 8 rows"):
             next(batches)
-        assert batches.position == 8
+        assert batches.epoch.position == 8
     heap.most = math.inf
     held += list(batches)
     assert np.array_equal(np.concatenate([y for _, y in held]), order_of(N))
@@ -155,12 +152,14 @@ def test_memory_for_some_columns_only_is_given_back():
 
 def test_a_take_without_memory_loses_no_row_either():
     heap = Heap()
-    batches = open_batches(make_engine((X, Y), allocator=heap.hook), N, 8, n_tickets=4)
+    batches = open_batches(make_engine((X, Y), allocator=heap.hook, n_ahead=4), N, 8)
+    held = next(batches)
     heap.most = 0
     with pytest.raises(MemoryError):
-        batches.take()
+        batches.epoch.take()
     heap.most = math.inf
-    assert np.array_equal(np.concatenate([y for _, y in batches]), order_of(N))
+    assert np.array_equal(np.concatenate([y for _, y in batches]), order_of(N)[8:])
+    assert len(held[1]) == 8
 
 
 def test_more_memory_than_there_is_leaves_the_loader_usable():
@@ -215,7 +214,7 @@ def test_a_wrap_that_fails_loses_no_row_and_no_buffer():
             fails[0] = True
             with pytest.raises(ZeroDivisionError, match="mine"):
                 next(batches)
-            assert batches.position == len(got) * batch_size
+            assert batches.epoch.position == len(got) * batch_size
             fails[0] = False
             got.append(next(batches)[0])
         got += [y for y, _, _ in batches]

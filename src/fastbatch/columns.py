@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from fastbatch._native.column import Column, GatherColumn, RowNumberColumn
 from fastbatch._native.structure import LEAF, Structure, flatten
 from fastbatch.delivery import OUTPUTS, is_array, source_of, wrapper_for
+from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
 
 
 class Columns(NamedTuple):
@@ -21,6 +21,7 @@ class Columns(NamedTuple):
     wraps: list[Callable[[object], Any] | None]
     paths: list[str]
     notes: list[str]  # for each column: a copy that had to be made, or ""
+    files: list[tuple[str, MappedFile]]  # path and file of each column that is read from one, to be checked every epoch
     n_rows: int
 
 
@@ -33,6 +34,8 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
         A leaf is not an array, holds references, or has no counterpart in the output's framework.
     ValueError
         There is no array; an array is 0-d; lengths differ; the data has a key "rows" already.
+    OSError
+        A mapped file that has to be copied was truncated.
     """
     if output is not None and output not in OUTPUTS:
         raise ValueError(f"output must be one of {', '.join(map(repr, OUTPUTS))} or None, got {output!r}")
@@ -40,7 +43,7 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
     if not leaves:
         raise ValueError(f"data must hold at least one array, got {data!r}")
     columns: list[Column] = []
-    wraps, notes, frameworks = [], [], set()
+    wraps, notes, files, frameworks = [], [], [], set()
     n_rows = -1
     for leaf, path in zip(leaves, paths, strict=True):
         source = source_of(leaf)
@@ -57,6 +60,8 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
         columns.append(column)
         wraps.append(wrapper_for(framework, column.dtype, column.dlpack_type))
         notes.append(f"copied once ({array.nbytes:,} bytes): {reason}" if reason else "")
+        if (file := mapped_file(array)) is not None:
+            files.append((path, file))
         frameworks.add(framework)
     if rows:
         structure = with_rows(structure)
@@ -65,7 +70,7 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
         wraps.append(wrapper_for("torch" if frameworks == {"torch"} else "numpy", number.dtype, number.dlpack_type))
         paths.append("rows")
         notes.append("")
-    return Columns(structure, columns, wraps, paths, notes, n_rows)
+    return Columns(structure, columns, wraps, paths, notes, files, n_rows)
 
 
 def with_rows(structure: Structure) -> Structure:
@@ -78,21 +83,6 @@ def with_rows(structure: Structure) -> Structure:
     if "rows" in keys:
         raise ValueError('rows=True adds the key "rows", which the data has already')
     return Structure("dict", (*structure.children, LEAF), (*keys, "rows"))
-
-
-def is_file_backed(array: np.ndarray) -> bool:
-    """Whether the memory under an array, or under what it views, is a mapped file."""
-    return file_beneath(array) is not None
-
-
-def file_beneath(array: Any) -> np.memmap | mmap.mmap | None:
-    """The `numpy.memmap` nearest to the file that an array views, or the bare map; None for ordinary memory."""
-    found = None
-    while array is not None:
-        if isinstance(array, np.memmap) or (isinstance(array, mmap.mmap) and found is None):
-            found = array
-        array = array.obj if isinstance(array, memoryview) else getattr(array, "base", None)
-    return found
 
 
 def _with_contiguous_rows(array: np.ndarray, path: str) -> tuple[np.ndarray, str]:
@@ -109,4 +99,6 @@ def _with_contiguous_rows(array: np.ndarray, path: str) -> tuple[np.ndarray, str
     row = array[:1]
     if row.flags.c_contiguous or array.size == 0:
         return array, ""
+    if (file := mapped_file(array)) is not None:
+        file.check(path)  # the copy reads all of it
     return np.ascontiguousarray(array), f"its rows are not contiguous (strides {array.strides})"

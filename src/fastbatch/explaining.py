@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastbatch._native.engine import Engine
 from fastbatch.columns import Columns
+from fastbatch.mapping import Mapping
 from fastbatch.samplers import Given, Sampler, Sequential
 from fastbatch.user_samplers import UserSampler
 
@@ -15,6 +16,8 @@ def explain(
     drop_last: bool,
     seed: int,
     engine: Engine,
+    workers: tuple[int | None, int | None],
+    mapping: Mapping | None,
 ) -> str:
     """The plan of a Loader in words, one line for each part."""
     size = "batches of a batch_sampler" if batch_size is None else f"batches of {batch_size:,} rows"
@@ -32,8 +35,12 @@ def explain(
         )
         if columns.notes[i]:
             lines.append(f"    {columns.notes[i]}")
-    lines.append("threads: none, each batch is filled by the thread that asks for it")
-    lines.append("prefetch: the next batch's first rows, into the cache; SIMD: what the compiler makes of the baseline")
+    lines.append(f"threads: {_describe_threads(engine, workers[0])}")
+    if engine.n_threads > 0:
+        lines.append(f"prefetch: up to {engine.n_ahead} batches ahead")
+    if mapping is not None:
+        lines.append(f"map: on {mapping.n_threads} Python threads, in order")
+    lines.append("SIMD: what the compiler makes of the baseline")
     buffers = engine.buffers()
     if buffers:
         live, made = (sum(numbers) for numbers in zip(*buffers, strict=True))
@@ -51,3 +58,21 @@ def _describe_order(sampler: Sampler | UserSampler, seed: int) -> str:
         return f"{sampler!r}, the same every epoch"
     nbytes = 4 if sampler.n < 2**32 else 8
     return f"{sampler!r}, seed {seed}, {nbytes} bytes per row while an epoch is alive"
+
+
+def _describe_threads(engine: Engine, asked: int | None) -> str:
+    n = engine.n_threads
+    if n == 0:
+        why = "asked for" if asked == 0 else "this process may use one core"
+        return f"none ({why}), each batch is filled by whoever asks for it"
+    if not engine.is_measured:
+        return f"{n}, as asked for, fill batches ahead"
+    report = engine.report()
+    doing = "fill batches ahead" if report["fills_ahead"] else "prepare orders ahead, and fill no batches"
+    if report["trials"] == 0:
+        return f"up to {n}, which {doing}: filling takes too little, or has not been tried"
+    with_threads, without = report["period_with"] * 1e6, report["period_without"] * 1e6
+    return (
+        f"up to {n}, which {doing}: tried {report['trials']} times, the last time {with_threads:,.1f} us per batch "
+        f"with them and {without:,.1f} us without"
+    )

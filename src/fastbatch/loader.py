@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import operator
-import os
 import threading
-import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from fastbatch._native.engine import Batches, Engine, count_fork
+from fastbatch import lifetimes
+from fastbatch._native.batches import Batches, Epoch
+from fastbatch._native.engine import Engine
 from fastbatch.columns import make_columns
 from fastbatch.explaining import explain
+from fastbatch.mapping import MappedBatches, Mapping
 from fastbatch.pickling import by_reference, from_reference
 from fastbatch.samplers import Sampler
 from fastbatch.seeding import check_epoch, check_seed, root_key
 from fastbatch.state import Place, place_from, state_of
+from fastbatch.stats import Stats, stats_of
 from fastbatch.user_samplers import Feed, UserSampler, as_sampler
+from fastbatch.workers import MOST_THREADS, check_workers, choose_workers
 
-# All there are, and what a forked child must not touch.
-_LOADERS: weakref.WeakSet[Loader] = weakref.WeakSet()
+# What a forked child must not touch.
 _ABANDONED: list[object] = []
 
 
@@ -60,6 +62,16 @@ class Loader:
         where data is a bare array, the key "rows" of a dict (which namedtuples and dataclasses become).
     output : {"numpy", "torch"}, optional
         What batches are made of. None: arrays for arrays, tensors for tensors.
+    threads : int, optional
+        Native threads that fill batches ahead of whoever iterates, without the GIL; 0 for none. None tries it out on
+        the first batches, on the cores that this process may use, and keeps what is faster (`explain` says which).
+        The batches are the same for any number.
+    prefetch : int, optional
+        Batches that the threads may fill ahead. None: 2 to 8, as fit into 64 MB.
+    map : callable, optional
+        Called with each batch, in order, by whoever iterates; what it returns is handed out instead.
+    map_threads : int
+        Python threads that call `map` ahead of whoever iterates, who gets the results in order; 0 for none.
 
     Attributes
     ----------
@@ -77,6 +89,8 @@ class Loader:
     ValueError
         Columns differ in length; arguments exclude each other or are out of range; a sampler draws from another number
         of rows.
+    OSError
+        While iterating: a mapped file was truncated before the epoch began.
     IndexError
         A row number in `sampler` is out of range; while iterating, one that an iterable gives.
     ImportError
@@ -108,21 +122,35 @@ class Loader:
         seed: int | None = None,
         rows: bool = False,
         output: str | None = None,
+        threads: int | None = None,
+        prefetch: int | None = None,
+        map: Callable[[Any], Any] | None = None,
+        map_threads: int = 0,
     ) -> None:
         self._batch_size = _check_batching(batch_size, shuffle, sampler, batch_sampler, drop_last)
-        self._indexed: Batches | None = None  # what batch() draws from
+        self._workers = check_workers(threads, prefetch)
+        self._map, self._mapping = map, _make_mapping(map, map_threads)
+        self._indexed: Epoch | None = None  # what batch() draws from
         self._set_seed(check_seed(seed))
         self._drop_last = bool(drop_last)
-        self._arguments = {"data": data, "rows": rows, "output": output}
+        self._arguments = {
+            "data": data,
+            "rows": rows,
+            "output": output,
+            "threads": threads,
+            "prefetch": prefetch,
+            "map": map,
+            "map_threads": map_threads,
+        }
         self._columns = make_columns(data, output=output, rows=rows)
         self._sampler = as_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
-        self._engine = Engine(self._columns.columns, self._columns.structure, self._columns.wraps)
-        # The iterator started last and what feeds it; or, while there is none, where the next one begins.
+        self._engine = self._make_engine()
+        # The epoch begun last and what feeds it; or, while there is none, where the next one begins.
         self._start = Place(0, 0)
-        self._live: Batches | None = None
+        self._live: Epoch | None = None
         self._feed: Feed | None = None
         self._make_locks()
-        _LOADERS.add(self)
+        lifetimes.register(self)
 
     @property
     def batch_size(self) -> int | None:
@@ -163,10 +191,12 @@ class Loader:
         """
         return self._n_batches(self._n_rows_per_epoch())
 
-    def __iter__(self) -> Batches:
+    def __iter__(self) -> Batches | MappedBatches:
         """An iterator over the next epoch, which begins at its first `next`."""
         self._require_open()
-        return Batches(self._engine, self._begin)
+        if self._mapping is None:
+            return Batches(self._begin, self._map)
+        return MappedBatches(Batches(self._begin), self._mapping)
 
     def batch(self, epoch: int, i: int) -> Any:
         """Batch i of an epoch, by itself: nothing else of the Loader changes.
@@ -201,11 +231,10 @@ class Loader:
         if not 0 <= i < len(self):
             raise IndexError(f"batch {i} is out of range for an epoch of {len(self)} batches")
         with self._indexing:
-            if self._indexed is None or self._indexed.epoch != epoch:
+            if self._indexed is None or self._indexed.number != epoch:
+                self._check_files()
                 self._indexed = None  # its order goes before the next one comes
-                indexed = Batches(self._engine)
-                indexed.open(self._sampler.native, self._key, epoch, 0, self._batch_size)
-                self._indexed = indexed
+                self._indexed = Epoch(self._engine, self._sampler.native, self._key, epoch, 0, self._batch_size)
             return self._indexed.at(i * self._batch_size)
 
     def set_epoch(self, epoch: int) -> None:
@@ -224,8 +253,8 @@ class Loader:
             Negative, or beyond 64 bits.
         """
         epoch = check_epoch(operator.index(epoch))
-        if self._live is None and epoch == self._start.epoch:
-            return
+        if (self._live is None or self._live.exhausted) and epoch == self._place().epoch:
+            return  # it comes next in any case, and may have been prepared
         self._move_to(Place(epoch, 0))
 
     def state_dict(self) -> dict[str, Any]:
@@ -250,15 +279,39 @@ class Loader:
         self._set_seed(seed)
         self._move_to(place)
 
+    def stats(self, *, reset: bool = False) -> Stats:
+        """What was done so far, and how long it was waited for.
+
+        Parameters
+        ----------
+        reset : bool
+            Whether to count from 0 again.
+        """
+        report = self._engine.report(reset=reset)
+        if self._mapping is not None:
+            report.update(self._mapping.report(reset=reset))
+        return stats_of(report)
+
     def explain(self) -> str:
-        """The plan in words: columns, order, memory, and any copy that had to be made."""
-        return explain(self._columns, self._sampler, self._batch_size, self._drop_last, self._seed, self._engine)
+        """The plan in words: columns, order, threads, memory, and any copy that had to be made."""
+        return explain(
+            self._columns,
+            self._sampler,
+            self._batch_size,
+            self._drop_last,
+            self._seed,
+            self._engine,
+            self._workers,
+            self._mapping,
+        )
 
     def close(self) -> None:
-        """Give memory back and end all iterators. Batches that were handed out stay valid."""
+        """Give memory back and end all iterators and threads. Batches that were handed out stay valid."""
         self._move_to(self._place())
         self._indexed = None
         self._engine.close()
+        if self._mapping is not None:
+            self._mapping.close()
 
     def __enter__(self) -> Loader:
         """The Loader itself, closed at the end of the block."""
@@ -307,23 +360,38 @@ class Loader:
         # Reentrant, because signal handlers may iterate too.
         self._beginning, self._indexing = threading.RLock(), threading.RLock()
 
+    def _make_engine(self) -> Engine:
+        batch_nbytes = None
+        if self._batch_size is not None:
+            batch_nbytes = self._batch_size * sum(column.row_nbytes for column in self._columns.columns)
+        workers = choose_workers(*self._workers, batch_nbytes)
+        return Engine(self._columns.columns, self._columns.structure, self._columns.wraps, **workers._asdict())
+
     def _start_afresh(self) -> None:
-        """In a child after a fork: go on from the same place, with locks and memory of its own."""
-        _ABANDONED.append((self._engine, self._live, self._indexed))  # threads that are gone may hold their locks
+        """In a child after a fork: go on from the same place, with locks, threads and memory of its own."""
+        _ABANDONED.append((self._engine, self._live, self._indexed))
         self._indexed = None
         self._make_locks()
         self._move_to(self._place())
         if not self._engine.closed:
-            self._engine = Engine(self._columns.columns, self._columns.structure, self._columns.wraps)
+            self._engine = self._make_engine()
+
+    def _stop_threads(self) -> None:
+        """At the end of the interpreter: go on without threads."""
+        self._engine.stop_threads()
+
+    def _check_files(self) -> None:
+        for name, file in self._columns.files:
+            file.check(name)
 
     def _place(self) -> Place:
-        """The place of the iterator started last, or where the next one begins."""
+        """The place of the epoch begun last, or where the next one begins."""
         live = self._live
         if live is None:
             return self._start
         if live.exhausted:
-            return Place(live.epoch + 1, 0)
-        return Place(live.epoch, live.position, self._feed.state(live.position) if self._feed else None)
+            return Place(live.number + 1, 0)
+        return Place(live.number, live.position, self._feed.state(live.position) if self._feed else None)
 
     def _move_to(self, place: Place) -> None:
         self._start = place
@@ -334,22 +402,27 @@ class Loader:
         with self._beginning:
             if batches.started:  # by another thread that shares the iterator
                 return
+            self._check_files()
             before = self._live
-            epoch, position, sampler_state = self._start if before is None else (before.epoch + 1, 0, None)
+            number, position, sampler_state = self._start if before is None else (before.number + 1, 0, None)
             feed = None
             if isinstance(self._sampler, UserSampler):
-                feed = self._sampler.feed(epoch, position, self._batch_size, sampler_state)
-            batches.open(
+                feed = self._sampler.feed(number, position, self._batch_size, sampler_state)
+            epoch = Epoch(
+                self._engine,
                 self._sampler.native,
                 self._key,
-                epoch,
+                number,
                 position,
-                self._batch_size or 1,
+                self._batch_size or 0,
                 drop_last=self._drop_last,
-                feeder=feed,
+                fed=feed is not None,
                 after=before,
             )
-            self._live, self._feed = batches, feed
+            if self._mapping is not None:
+                epoch.relay(position)
+            batches.start(epoch, feed)
+            self._live, self._feed = epoch, feed
 
     def _n_rows_per_epoch(self) -> int:
         return len(self._sampler)
@@ -385,11 +458,15 @@ def _check_batching(
     return batch_size
 
 
-def _after_fork() -> None:
-    count_fork()
-    for loader in list(_LOADERS):
-        loader._start_afresh()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=_after_fork)
+def _make_mapping(function: Callable[[Any], Any] | None, map_threads: int) -> Mapping | None:
+    """What runs `map` on threads of its own; None where whoever iterates runs it, or nobody."""
+    if function is not None and not callable(function):
+        raise TypeError(f"map must be callable, got {type(function).__name__}")
+    if isinstance(map_threads, bool):
+        raise TypeError(f"map_threads must be an integer, got {map_threads}")
+    n_threads = operator.index(map_threads)
+    if not 0 <= n_threads <= MOST_THREADS:
+        raise ValueError(f"map_threads must be from 0 to {MOST_THREADS}, got {n_threads}")
+    if n_threads > 0 and function is None:
+        raise ValueError(f"map_threads={n_threads} needs a map")
+    return Mapping(function, n_threads) if function is not None and n_threads > 0 else None

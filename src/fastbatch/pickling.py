@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastbatch._native.structure import flatten
-from fastbatch.columns import file_beneath
 from fastbatch.delivery import is_array
+from fastbatch.mapped_files import address_range, file_beneath
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,23 +60,14 @@ def _reference(leaf: Any) -> Any:
     # A copy-on-write map holds changes that its file does not.
     if not isinstance(file, np.memmap) or file.filename is None or file.mode == "c" or leaf.size == 0:
         return leaf
-    low, high = _bounds(leaf)
+    low, high = address_range(leaf)
     first = leaf.__array_interface__["data"][0]
     return FileReference(
         path=str(file.filename),
-        offset=file.offset + first - _bounds(file)[0],
+        offset=file.offset + first - address_range(file)[0],
         span=high - low,
         before=first - low,
         dtype=leaf.dtype,
         shape=leaf.shape,
         strides=leaf.strides,
     )
-
-
-def _bounds(array: np.ndarray) -> tuple[int, int]:
-    """The addresses of an array's lowest byte and of the one behind its highest."""
-    low = high = array.__array_interface__["data"][0]
-    for length, stride in zip(array.shape, array.strides, strict=True):
-        low += min(0, (length - 1) * stride)
-        high += max(0, (length - 1) * stride)
-    return low, high + array.itemsize

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastbatch._native.engine import Batches
+from fastbatch._native.batches import Epoch
 from fastbatch._native.sampler import Fed
 from fastbatch.delivery import is_array
 from fastbatch.samplers import Given, Sampler, Sequential, Shuffle
@@ -82,7 +82,7 @@ class UserSampler:
 
 
 class Feed:
-    """One epoch of a `UserSampler`: what the engine asks for rows before each batch.
+    """One epoch of a `UserSampler`: what the engine asks for rows when it needs them.
 
     Parameters
     ----------
@@ -115,23 +115,19 @@ class Feed:
         # Where each item begins that was drawn and not delivered, and the sampler's state before it was.
         self._begun: deque[tuple[int, Any]] = deque()
 
-    def __call__(self, batches: Batches) -> int:
-        """Hand in rows for the next batch; its size, or 0 at the end.
+    def __call__(self, epoch: Epoch) -> bool:
+        """Hand in more rows; False at the end.
 
         Raises
         ------
         ValueError
             A batch is empty.
         """
-        self._forget_before(batches.position)
-        if self._batch_size is None:
-            size = self._feed_item(batches)
-            if size == 0:
-                raise ValueError("a batch_sampler must not give an empty batch")
-            return max(size, 0)
-        while batches.n_waiting < self._batch_size and self._feed_item(batches) >= 0:
-            pass
-        return self._batch_size if batches.n_waiting else 0
+        self._forget_before(epoch.position)
+        n = self._feed_item(epoch)
+        if self._batch_size is None and n == 0:
+            raise ValueError("a batch_sampler must not give an empty batch")
+        return n >= 0
 
     def state(self, position: int) -> dict[str, Any] | None:
         """What brings a fresh sampler to `position`: its state before an item, and rows of that item to skip."""
@@ -150,8 +146,8 @@ class Feed:
         if len(self._begun) == 1 and self._begun[0][0] < self._fed <= position and not self._ended:
             self._begun.popleft()
 
-    def _feed_item(self, batches: Batches) -> int:
-        """Hand in the next item, or for single rows as many as the batch wants; how many rows, -1 at the end."""
+    def _feed_item(self, epoch: Epoch) -> int:
+        """Hand in the next item, or for single rows as many as complete a batch; how many rows, -1 at the end."""
         if self._ended:
             return -1
         # Noted before anything is drawn: should that fail, the state is that of the place reached.
@@ -161,14 +157,14 @@ class Feed:
             self._ended = True
             return -1
         if self._batch_size is not None and np.ndim(rows) == 0:
-            wanted = self._batch_size - batches.n_waiting + self._skip
+            wanted = self._batch_size - epoch.n_waiting % self._batch_size + self._skip
             rows = [_row_number(row) for row in (rows, *itertools.islice(self._items, wanted - 1))]
             self._ended = len(rows) < wanted
         skip, self._skip = self._skip, 0
-        n = batches.feed(rows if skip == 0 else np.asarray(rows).reshape(-1)[skip:])
+        n = epoch.feed(rows if skip == 0 else np.asarray(rows).reshape(-1)[skip:])
         self._fed += n + skip
         if n == 0 and skip > 0:  # all of it was delivered before
-            return self._feed_item(batches)
+            return self._feed_item(epoch)
         return n
 
 

@@ -1,4 +1,4 @@
-/* What every C file here shares: prefetch hints, the 64x64->128 product and the poll that lets long calls be
+/* What every C file here shares: prefetch and spin hints, the 64x64->128 product and the poll that lets long calls be
  * interrupted. No Python.h. */
 #ifndef FB_BASE_H
 #define FB_BASE_H
@@ -8,6 +8,11 @@
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #include <intrin.h>
+#if defined(_M_ARM64)
+#define FB_RELAX() __yield()
+#else
+#define FB_RELAX() _mm_pause()
+#endif
 #define FB_INLINE static __forceinline
 #define FB_PREFETCH_L1(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
 #define FB_PREFETCH_L2(address) _mm_prefetch((const char *)(address), _MM_HINT_T1)
@@ -19,6 +24,13 @@
 #define FB_PREFETCH_L2(address) __builtin_prefetch((address), 0, 2)
 #define FB_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define FB_RESTRICT restrict
+#if defined(__x86_64__) || defined(__i386__)
+#define FB_RELAX() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define FB_RELAX() __asm__ __volatile__("yield")
+#else
+#define FB_RELAX() ((void)0)
+#endif
 #endif
 
 #ifdef __cplusplus

@@ -1,6 +1,7 @@
 #include "fb_cursor.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -9,330 +10,465 @@ namespace fb {
 
 namespace {
 
-using Lock = std::lock_guard<std::mutex>;
-
-// Rows drawn at once: drawing batch by batch from a large order loses to the gathered rows that evict it.
-constexpr std::size_t kBurstRows = 4096;
-
 // Rows beyond a batch that its columns are told of, so that they can be on their way when the next one begins.
 constexpr std::size_t kAheadRows = 128;
 
+// A batch is filled in parts of about this size: two threads then share one, and neither waits long for the other.
+constexpr std::size_t kPartNbytes = 1 << 20;
+
+// How long to spin before sleeping: to be woken takes 20-30 us on a virtual machine.
+constexpr std::int64_t kSpinNs = 30'000;
+
 }  // namespace
 
-// ------------------------------------------------------------------------------------------------------------- Engine
-
-Engine::Engine(std::vector<const fb_column *> columns, const std::vector<unsigned> &ndims, unsigned n_spare,
-               Allocator allocator)
-    : columns_(std::move(columns)) {
-    pools_.reserve(columns_.size());
-    for (const unsigned ndim : ndims) {
-        Pool *pool = Pool::create(ndim, n_spare, allocator);
-        if (pool == nullptr) {
-            close();
-            throw std::bad_alloc();
-        }
-        pools_.push_back(pool);
-    }
-}
-
-Engine::~Engine() { close(); }
-
-void Engine::close() noexcept {
-    const Lock lock(mutex_);
-    for (Pool *pool : pools_) pool->close();
-    pools_.clear();
-    closed_.store(true, std::memory_order_relaxed);
-}
-
-void Engine::count(std::size_t i, std::uint64_t *n_live, std::uint64_t *n_allocated) noexcept {
-    const Lock lock(mutex_);
-    *n_live = pools_.empty() ? 0 : pools_[i]->n_live();
-    *n_allocated = pools_.empty() ? 0 : pools_[i]->n_allocated();
-}
-
-// A buffer of every column for n rows, or none. Under the lock.
-bool Engine::acquire(std::size_t n, std::vector<Buffer *> &buffers) noexcept {
-    for (std::size_t i = 0; i < pools_.size(); ++i) {
-        const std::size_t row_nbytes = columns_[i]->row_nbytes;
-        const bool fits = row_nbytes == 0 || n <= SIZE_MAX / row_nbytes;
-        Buffer *buffer = fits ? pools_[i]->acquire(n * row_nbytes) : nullptr;
-        if (buffer == nullptr) {
-            for (Buffer *acquired : buffers) Pool::release(acquired);
-            buffers.clear();
-            return false;
-        }
-        buffers.push_back(buffer);  // reserved when the cursor was made
-    }
-    return true;
-}
-
-// ------------------------------------------------------------------------------------------- where a cursor's rows are
-
 Cursor::Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_context context, std::size_t batch_size,
-               bool drop_last, std::size_t n_tickets)
+               bool drop_last)
     : engine_(engine),
       sampler_(sampler),
-      order_(nullptr),
-      row_width_(sampler.wide ? sizeof(std::uint64_t) : sizeof(std::uint32_t)),
       context_(context),
       drop_last_(drop_last),
       batch_size_(batch_size),
-      tickets_(n_tickets) {
-    if (order != nullptr && sampler_.unit_of != nullptr) prepared_.resize(sampler_.n_units(order));
-    for (Ticket &ticket : tickets_) ticket.buffers.reserve(engine_.n_columns());
-    order_ = order;  // ours from here on: nothing can fail any more
+      tickets_(std::max<std::size_t>(1, engine.n_ahead()) + 1),
+      buffers_(tickets_.size() * engine.n_columns()),
+      draw_(sampler, order) {
+    for (std::size_t i = 0; i < engine.n_columns(); ++i) row_nbytes_ += engine.column(i)->row_nbytes;
+    for (std::size_t i = 0; i < tickets_.size(); ++i) tickets_[i].buffers = &buffers_[i * engine.n_columns()];
+    draw_.seek(context.position);
+    delivered_.store(context.position, std::memory_order_relaxed);
 }
 
 Cursor::~Cursor() {
-    for (Ticket &ticket : tickets_)
-        for (Buffer *buffer : ticket.buffers) Pool::release(buffer);
-    if (order_ != nullptr) sampler_.end(order_);
+    cancel();
+    if (spare_ != nullptr) sampler_.end(spare_);
 }
 
-void *Cursor::release_order() noexcept {
+// ------------------------------------------------------------------------------------------------- where its rows are
+
+void Cursor::open(std::int64_t began) {
     const Lock lock(engine_.mutex_);
-    return std::exchange(order_, nullptr);
+    engine_.attach(this);
+    mark_ = now();
+    engine_.meter_.counts.wait_ns += mark_ - began;
+    engine_.meter_.counts.elapsed_ns += mark_ - began;
+    engine_.pace_.skip_gap(mark_);
 }
 
-Status Cursor::seek(std::uint64_t position) {
-    const Lock serial(serial_), lock(engine_.mutex_);
-    const Status status = put_back_locked();
-    if (status != Status::kOk) return status;
-    head_ = tail_ = 0;
+void Cursor::seek(std::uint64_t position) {
+    Lock lock(engine_.mutex_);
+    pause(lock);
+    restore(n_delivered_);
+    draw_.seek(position);
+    is_drawn_ = false;
     warm_until_ = 0;
-    position_ = position;
     delivered_.store(position, std::memory_order_relaxed);
-    n_taken_ = ++n_delivered_;  // what was delivered before cannot be taken back any more
-    if (order_ != nullptr && position < sampler_.length) prepare(position, 1);
-    return Status::kOk;
+    n_claimed_ = n_taken_ = ++n_delivered_;  // what was delivered before cannot be taken back any more
+    resume();
 }
 
 void Cursor::feed(const void *rows, std::size_t n) {
-    const Lock serial(serial_), lock(engine_.mutex_);
-    if (n == 0) return;
-    window_.erase(window_.begin(), window_.begin() + static_cast<std::ptrdiff_t>(head_ * row_width_));
-    tail_ -= head_;
-    head_ = 0;
-    window_.resize((tail_ + n) * row_width_);
-    std::memcpy(window_.data() + tail_ * row_width_, rows, n * row_width_);
-    tail_ += n;
-}
-
-std::size_t Cursor::n_waiting() noexcept {
     const Lock lock(engine_.mutex_);
-    return tail_ - head_;
+    draw_.feed(rows, n, batch_size() == 0);
 }
 
-Status Cursor::set_batch_size(std::size_t batch_size) {
-    const Lock serial(serial_), lock(engine_.mutex_);
-    const Status status = put_back_locked();
-    if (status == Status::kOk) batch_size_.store(batch_size, std::memory_order_relaxed);
-    return status;
+void Cursor::end_feed() {
+    const Lock lock(engine_.mutex_);
+    draw_.end_feed();
 }
 
-// Shuffles the units of [position, position + n) that nobody has shuffled yet.
-void Cursor::prepare(std::uint64_t position, std::size_t n) {
-    if (prepared_.empty()) return;
-    const fb_poll nobody = {nullptr, nullptr};
-    const std::uint64_t last = sampler_.unit_of(order_, position + n - 1);
-    for (std::uint64_t unit = sampler_.unit_of(order_, position); unit <= last; ++unit) {
-        if (prepared_[unit]) continue;
-        (void)sampler_.prepare(order_, unit, nobody);
-        prepared_[unit] = true;
+std::size_t Cursor::n_waiting() {
+    const Lock lock(engine_.mutex_);
+    return draw_.n_waiting();
+}
+
+bool Cursor::is_hungry() {
+    const Lock lock(engine_.mutex_);
+    const std::size_t n_wanted = 1 + (is_shared() ? engine_.n_ahead() : 0);
+    return n_out() < n_wanted && draw_.is_hungry(batch_size(), n_wanted - n_out());
+}
+
+void Cursor::set_batch_size(std::size_t batch_size) {
+    Lock lock(engine_.mutex_);
+    pause(lock);
+    restore(n_delivered_);
+    batch_size_.store(batch_size, std::memory_order_relaxed);
+    resume();
+}
+
+void Cursor::put_back() {
+    Lock lock(engine_.mutex_);
+    pause(lock);
+    restore(n_delivered_);
+    resume();
+}
+
+void Cursor::take_back(const Batch &batch) {
+    Lock lock(engine_.mutex_);
+    pause(lock);
+    if (batch.number + 1 == n_delivered_) restore(batch.number);  // else a later one is delivered: too late
+    resume();
+}
+
+// Nobody fills a ticket of this from here to resume().
+void Cursor::pause(Lock &lock) {
+    ++n_pausing_;
+    engine_.done_.wait(lock, [this] { return n_filling_ == 0; });
+}
+
+void Cursor::resume() noexcept {
+    --n_pausing_;
+    engine_.done_.notify_all();
+}
+
+// The rows of the tickets from number `first` on are to be drawn again. While nobody fills any.
+void Cursor::restore(std::uint64_t first) {
+    if (first == n_taken_) return;
+    const std::uint64_t position = ticket(first).position;
+    std::vector<char> rows;
+    std::vector<std::size_t> sizes;
+    std::size_t n = 0;
+    bool is_gone = false;
+    for (std::uint64_t number = first; number < n_taken_; ++number) {
+        n += ticket(number).n;
+        is_gone = is_gone || ticket(number).is_in_window;  // which may have moved
     }
+    rows.reserve((n + draw_.n_waiting()) * draw_.row_width());
+    sizes.reserve(static_cast<std::size_t>(n_taken_ - first));  // nothing fails from here on
+    for (std::uint64_t number = first; number < n_taken_; ++number) {
+        Ticket &out = ticket(number);
+        if (!is_gone) rows.insert(rows.end(), out.rows, out.rows + out.n * draw_.row_width());
+        if (batch_size() == 0) sizes.push_back(out.n);
+        release_buffers(out);
+    }
+    if (is_gone)
+        draw_.seek(position);
+    else
+        draw_.restore(std::move(rows), sizes);
+    delivered_.store(position, std::memory_order_relaxed);
+    n_claimed_ = n_taken_ = n_delivered_ = first;
+    is_drawn_ = false;
 }
 
-// Draws until `wanted` rows wait in the window, or all that are left.
-void Cursor::refill(std::size_t wanted) {
-    const std::size_t kept = tail_ - head_;
-    if (order_ == nullptr || kept >= wanted) return;
-    const std::uint64_t position = position_ + kept;
-    const std::uint64_t left = position < sampler_.length ? sampler_.length - position : 0;
-    const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(left, std::max(wanted - kept, kBurstRows)));
-    if (n == 0) return;
-    if (window_.size() < (kept + n) * row_width_) window_.resize((kept + n) * row_width_);
-    if (kept > 0) std::memmove(window_.data(), window_.data() + head_ * row_width_, kept * row_width_);
-    head_ = 0;
-    tail_ = kept + n;
-    prepare(position, n);
-    sampler_.draw(order_, position, window_.data() + kept * row_width_, n);
+void Cursor::release_buffers(Ticket &ticket) noexcept {
+    ticket.is_filled.store(false, std::memory_order_relaxed);
+    if (!ticket.has_buffers) return;
+    for (std::size_t i = 0; i < engine_.n_columns(); ++i) Pool::release(ticket.buffers[i]);
+    ticket.has_buffers = false;
 }
 
 // ------------------------------------------------------------------------------------------------------------- tickets
 
-// Makes ticket number n_taken_ of the next rows. Its rows stay in the window if the lock is kept until it is delivered.
-Status Cursor::draw(bool keeps_lock) {
+// How many tickets may be out for whoever asks for batches.
+std::size_t Cursor::room() const noexcept {
+    const std::size_t most = tickets_.size() - 1;
+    return is_shared() ? most : std::min(most, std::max<std::size_t>(1, n_asking_));
+}
+
+// Makes ticket number n_taken_ of the next rows, which stay in the window if the lock is kept until it is delivered.
+// Or `piece` becomes the unit to be prepared before.
+Status Cursor::draw(bool keeps_lock, Piece &piece) {
     if (engine_.is_closed()) return Status::kClosed;
-    const std::size_t batch_size = batch_size_.load(std::memory_order_relaxed);
-    refill(batch_size + kAheadRows);
-    const std::size_t waiting = tail_ - head_, n = std::min(batch_size, waiting);
-    if (n == 0 || (drop_last_ && n < batch_size)) return Status::kEnd;
+    const std::size_t n = draw_.next_size(batch_size());
+    if (n == 0 || (drop_last_ && n < batch_size())) {
+        if (draw_.is_hungry(batch_size())) return Status::kHungry;
+        is_drawn_ = true;
+        return Status::kEnd;
+    }
+    std::uint64_t unit = 0;
+    const std::size_t n_more = is_shared() ? 0 : kAheadRows;
+    if (!draw_.refill(n, n_more, &unit)) {
+        if (keeps_lock || !draw_.is_untouched(unit)) return Status::kUnprepared;
+        draw_.begin_unit(unit);
+        piece.kind = Piece::Kind::kUnit;
+        piece.unit = unit;
+        return Status::kOk;
+    }
     Ticket &next = ticket(n_taken_);
-    const std::size_t n_ahead = std::min(kAheadRows, waiting - n), nbytes = (n + n_ahead) * row_width_;
-    if (!keeps_lock && next.own_rows.size() < nbytes) next.own_rows.resize(nbytes);
+    const std::size_t n_ahead = std::min(n_more, draw_.n_waiting() - n), nbytes = (n + n_ahead) * draw_.row_width();
+    const bool is_in_window = keeps_lock && !draw_.is_fed();
+    if (!is_in_window && next.own_rows.size() < nbytes) next.own_rows.resize(nbytes);
     if (!engine_.acquire(n, next.buffers)) return Status::kNoMemory;
-    next.state = State::kTaken;
+    next.has_buffers = true;
+    next.position = draw_.position();
     next.n = n;
     next.n_ahead = n_ahead;
-    next.n_warm = 0;
-    next.position = position_;
-    next.rows = window_.data() + head_ * row_width_;
-    if (!keeps_lock) {  // the window may move before the ticket is filled
+    next.n_parts = keeps_lock ? 1 : std::min(n, std::max<std::size_t>(1, n * row_nbytes_ / kPartNbytes));
+    next.n_claimed = next.n_done = 0;
+    next.is_refused = false;
+    next.weight = engine_.meter_.fill_weight();
+    next.rows = draw_.rows();
+    next.is_in_window = is_in_window;
+    if (!is_in_window) {
         std::memcpy(next.own_rows.data(), next.rows, nbytes);
         next.rows = next.own_rows.data();
     }
-    head_ += n;
-    position_ += n;
+    draw_.pop(n);
     ++n_taken_;
+    if (draw_.unit_reached() != unit_reached_ || is_succession_due()) wants_preparation_ = true;
+    unit_reached_ = draw_.unit_reached();
     return Status::kOk;
+}
+
+void Cursor::claim_part(Ticket &ticket, Piece &piece) noexcept {
+    const std::size_t n = (ticket.n + ticket.n_parts - 1) / ticket.n_parts;
+    piece.kind = Piece::Kind::kPart;
+    piece.ticket = &ticket;
+    piece.first = std::min(ticket.n, ticket.n_claimed++ * n);
+    piece.n = std::min(n, ticket.n - piece.first);
+    if (is_shared()) return;  // who fills the next rows, on which core, is open
+    const std::uint64_t position = ticket.position + piece.first;
+    piece.n_ahead = std::min(kAheadRows, ticket.n + ticket.n_ahead - piece.first - piece.n);
+    piece.n_warm = warm_until_ > position ? static_cast<std::size_t>(warm_until_ - position) : 0;
+    warm_until_ = position + piece.n + piece.n_ahead;
+}
+
+// The next thing to do so that batches can be delivered: the earliest unclaimed part of a ticket, or of a new one if
+// fewer than `room` are out.
+Status Cursor::claim(std::size_t room, Piece &piece) noexcept {
+    if (n_pausing_ > 0 || is_cancelled_.load(std::memory_order_relaxed)) return Status::kFull;
+    n_claimed_ = std::max(n_claimed_, n_delivered_);
+    for (; n_claimed_ < n_taken_; ++n_claimed_)
+        if (ticket(n_claimed_).n_claimed < ticket(n_claimed_).n_parts) {
+            claim_part(ticket(n_claimed_), piece);
+            return Status::kOk;
+        }
+    if (n_out() >= room) return Status::kFull;
+    try {
+        const Status status = draw(false, piece);
+        if (status == Status::kOk && piece.kind == Piece::Kind::kNothing) claim_part(ticket(n_claimed_), piece);
+        return status;
+    } catch (const std::bad_alloc &) {
+        return Status::kNoMemory;
+    }
+}
+
+// Without the lock.
+std::uint64_t Cursor::fill_columns(const Ticket &ticket, const Piece &piece) noexcept {
+    const fb_rows rows = {ticket.rows + piece.first * draw_.row_width(), piece.n, piece.n_ahead, piece.n_warm,
+                          sampler_.wide, sampler_.consecutive};
+    fb_context context = context_;
+    context.position = ticket.position + piece.first;
+    for (std::size_t i = 0; i < engine_.n_columns(); ++i) {
+        const fb_column *column = engine_.column(i);
+        char *slot = ticket.buffers[i]->data + piece.first * column->row_nbytes;
+        const std::uint64_t refused = column->fill(column, &rows, slot, &context);
+        if (refused != 0) return refused;
+    }
+    return 0;
+}
+
+void Cursor::fill_part(Lock &lock, const Piece &piece) noexcept {
+    Ticket &ticket = *piece.ticket;
+    ++n_filling_;
+    lock.unlock();
+    const std::int64_t began = ticket.weight > 0 ? now() : 0;
+    const std::uint64_t refused = fill_columns(ticket, piece);
+    const std::int64_t took = ticket.weight > 0 ? (now() - began) * ticket.weight : 0;
+    lock.lock();
+    --n_filling_;
+    engine_.meter_.counts.fill_ns += took;
+    if (refused != 0) {
+        ticket.is_refused = true;
+        bad_row_.store(refused - 1, std::memory_order_relaxed);
+    }
+    if (++ticket.n_done == ticket.n_parts && !ticket.is_refused) ticket.is_filled.store(true, std::memory_order_release);
+}
+
+void Cursor::perform(Lock &lock, const Piece &piece) noexcept {
+    ++n_performing_;
+    if (wants_help()) engine_.work_.notify_one();
+    switch (piece.kind) {
+    case Piece::Kind::kNothing: break;
+    case Piece::Kind::kPart: fill_part(lock, piece); break;
+    case Piece::Kind::kUnit:
+        lock.unlock();
+        // Only the end of the cursor breaks it off.
+        if (draw_.prepare(piece.unit, piece.poll) == 0) {
+            lock.lock();
+            draw_.end_unit(piece.unit);
+        } else {
+            lock.lock();
+        }
+        break;
+    case Piece::Kind::kSuccessor: begin_successor(lock); break;
+    }
+    --n_performing_;
+    if (n_waiting_ > 0 || n_pausing_ > 0 || is_cancelled_.load(std::memory_order_relaxed)) engine_.done_.notify_all();
 }
 
 Status Cursor::take(std::uint64_t *number) {
     const Lock lock(engine_.mutex_);
-    if (n_taken_ - n_delivered_ == tickets_.size()) return Status::kFull;
-    *number = n_taken_;
-    return draw(false);
-}
-
-Status Cursor::fill_columns(Ticket &ticket) noexcept {
-    const fb_rows rows = {ticket.rows,   ticket.n,      ticket.n_ahead,
-                          ticket.n_warm, sampler_.wide, sampler_.consecutive};
-    fb_context context = context_;
-    context.position = ticket.position;
-    for (std::size_t i = 0; i < ticket.buffers.size(); ++i) {
-        const fb_column *column = engine_.column(i);
-        const std::uint64_t refused = column->fill(column, &rows, ticket.buffers[i]->data, &context);
-        if (refused != 0) {
-            bad_row_.store(refused - 1, std::memory_order_relaxed);
-            return Status::kBadRow;
-        }
+    for (;;) {
+        if (n_out() == tickets_.size() - 1) return Status::kFull;
+        *number = n_taken_;
+        Piece piece;
+        const Status status = draw(false, piece);
+        if (piece.kind != Piece::Kind::kUnit) return status;
+        (void)draw_.prepare(piece.unit, {nullptr, nullptr});
+        draw_.end_unit(piece.unit);
     }
-    return Status::kOk;
 }
 
 Status Cursor::fill(std::uint64_t number) {
-    Ticket *claimed = nullptr;
-    {
-        const Lock lock(engine_.mutex_);
-        if (number < n_delivered_ || number >= n_taken_ || ticket(number).state != State::kTaken)
-            return Status::kNotTaken;
-        claimed = &ticket(number);
-        claimed->state = State::kFilling;
+    Lock lock(engine_.mutex_);
+    if (number < n_delivered_ || number >= n_taken_ || ticket(number).n_claimed > 0) return Status::kNotTaken;
+    Ticket &taken = ticket(number);
+    while (taken.n_claimed < taken.n_parts) {
+        Piece piece;
+        claim_part(taken, piece);
+        perform(lock, piece);
     }
-    const Status status = fill_columns(*claimed);
-    const Lock lock(engine_.mutex_);
-    claimed->state = status == Status::kOk ? State::kFilled : State::kTaken;
-    return status;
-}
-
-Status Cursor::deliver_locked(Batch &batch) noexcept {
-    if (n_delivered_ == n_taken_) return Status::kNotFilled;
-    Ticket &next = ticket(n_delivered_);
-    if (next.state != State::kFilled) return Status::kNotFilled;
-    next.state = State::kFree;
-    batch.n = next.n;
-    batch.number = n_delivered_++;
-    delivered_.store(next.position + next.n, std::memory_order_relaxed);
-    std::copy(next.buffers.begin(), next.buffers.end(), batch.buffers);
-    next.buffers.clear();
-    return Status::kOk;
+    return taken.is_refused ? Status::kBadRow : Status::kOk;
 }
 
 Status Cursor::deliver(Batch &batch) {
     const Lock lock(engine_.mutex_);
-    return deliver_locked(batch);
+    return deliver_locked(batch, true, 0);
 }
 
-Status Cursor::put_back() {
-    const Lock serial(serial_), lock(engine_.mutex_);
-    return put_back_locked();
-}
+// ------------------------------------------------------------------------------------------------- for whoever asks
 
-Status Cursor::put_back_locked() {
-    if (n_taken_ == n_delivered_) return Status::kOk;
-    std::size_t n = 0;
-    for (std::uint64_t number = n_delivered_; number < n_taken_; ++number) {
-        if (ticket(number).state == State::kFilling) return Status::kFilling;
-        n += ticket(number).n;
+Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) noexcept {
+    if (n_out() == 0) return Status::kNotFilled;
+    Ticket &next = ticket(n_delivered_);
+    if (!next.is_filled.load(std::memory_order_relaxed)) return Status::kNotFilled;
+    next.is_filled.store(false, std::memory_order_relaxed);
+    next.has_buffers = false;
+    batch.n = next.n;
+    batch.position = next.position;
+    batch.number = n_delivered_++;
+    std::copy(next.buffers, next.buffers + engine_.n_columns(), batch.buffers);
+    delivered_.store(next.position + next.n, std::memory_order_relaxed);
+    is_starved_ = false;
+
+    const std::int64_t left = entered > 0 ? now() : 0;
+    const std::uint64_t n = engine_.meter_.delivered(next.n, next.n * row_nbytes_, ready, entered, left);
+    if (left > 0) {
+        engine_.meter_.counts.elapsed_ns += left - mark_;
+        mark_ = left;
+        engine_.pace_.delivered(n, left, (left - entered) * static_cast<std::int64_t>(n));
     }
-    std::vector<char> rows;
-    rows.reserve((n + tail_ - head_) * row_width_);  // nothing fails from here on
-    for (std::uint64_t number = n_delivered_; number < n_taken_; ++number) {
-        Ticket &out = ticket(number);
-        rows.insert(rows.end(), out.rows, out.rows + out.n * row_width_);
-        for (Buffer *buffer : out.buffers) Pool::release(buffer);
-        out.buffers.clear();
-        out.state = State::kFree;
-    }
-    rows.insert(rows.end(), window_.begin() + static_cast<std::ptrdiff_t>(head_ * row_width_),
-                window_.begin() + static_cast<std::ptrdiff_t>(tail_ * row_width_));
-    window_ = std::move(rows);
-    tail_ = n + tail_ - head_;
-    head_ = 0;
-    position_ -= n;
-    n_taken_ = n_delivered_;
     return Status::kOk;
 }
 
-void Cursor::take_back(const Batch &batch) {
-    const Lock serial(serial_), lock(engine_.mutex_);
-    if (n_taken_ != n_delivered_ || batch.number + 1 != n_delivered_) return;
-    --n_delivered_;
-    delivered_.store(ticket(batch.number).position, std::memory_order_relaxed);
-    (void)put_back_locked();
+// There is no further batch: says so, once, to the counts.
+void Cursor::end_epoch() noexcept {
+    if (has_ended_) return;
+    has_ended_ = true;
+    const std::int64_t ended = now();
+    ++engine_.meter_.counts.n_epochs;
+    engine_.meter_.counts.elapsed_ns += ended - mark_;
+    mark_ = ended;
 }
 
-// ----------------------------------------------------------------------------------------------------- all in one call
-
-// The rows that the fill before was told of need no prefetch.
-void Cursor::note_warm(Ticket &ticket) noexcept {
-    ticket.n_warm = warm_until_ > ticket.position ? warm_until_ - ticket.position : 0;
-    warm_until_ = ticket.position + ticket.n + ticket.n_ahead;
-}
-
-Status Cursor::next_locked(Batch &batch) {
-    if (n_taken_ != n_delivered_) return Status::kFull;
-    Status status = draw(true);
-    if (status != Status::kOk) return status;
-    Ticket &drawn = ticket(n_delivered_);
-    note_warm(drawn);
-    status = fill_columns(drawn);
-    if (status == Status::kOk) {
-        drawn.state = State::kFilled;
-        return deliver_locked(batch);
-    }
-    (void)put_back_locked();
-    return status;
-}
-
-Status Cursor::try_next(Batch &batch) {
-    const std::unique_lock<std::mutex> lock(engine_.mutex_, std::try_to_lock);
-    return lock.owns_lock() ? next_locked(batch) : Status::kBusy;
-}
-
-Status Cursor::next_small(Batch &batch) {
-    const Lock lock(engine_.mutex_);
-    return next_locked(batch);
-}
-
-Status Cursor::next(Batch &batch) {
-    const Lock serial(serial_);
-    Ticket *drawn = nullptr;
-    {
-        const Lock lock(engine_.mutex_);
-        if (n_taken_ != n_delivered_) return Status::kFull;
-        const Status status = draw(false);
+Status Cursor::next_locked(Batch &batch, std::int64_t entered) noexcept {
+    Piece piece;
+    try {
+        const Status status = draw(true, piece);
+        if (status == Status::kEnd) end_epoch();
+        if (status == Status::kUnprepared || status == Status::kNoMemory) return Status::kBusy;
         if (status != Status::kOk) return status;
-        drawn = &ticket(n_delivered_);
-        drawn->state = State::kFilling;
-        note_warm(*drawn);
+    } catch (const std::bad_alloc &) {
+        return Status::kBusy;
     }
-    const Status status = fill_columns(*drawn);
-    const Lock lock(engine_.mutex_);
-    drawn->state = status == Status::kOk ? State::kFilled : State::kTaken;
-    if (status == Status::kOk) return deliver_locked(batch);
-    (void)put_back_locked();
+    Ticket &drawn = ticket(n_delivered_);
+    claim_part(drawn, piece);
+    const std::int64_t began = drawn.weight > 0 ? now() : 0;
+    const std::uint64_t refused = fill_columns(drawn, piece);
+    if (drawn.weight > 0) engine_.meter_.counts.fill_ns += (now() - began) * drawn.weight;
+    drawn.n_done = 1;
+    drawn.is_refused = refused != 0;
+    if (refused != 0) {
+        bad_row_.store(refused - 1, std::memory_order_relaxed);
+        return Status::kBadRow;
+    }
+    drawn.is_filled.store(true, std::memory_order_relaxed);
+    return deliver_locked(batch, false, entered);
+}
+
+Status Cursor::try_next(Batch &batch, bool may_fill) noexcept {
+    Lock lock(engine_.mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) return Status::kBusy;
+    if (engine_.is_closed()) return Status::kClosed;
+    const std::int64_t entered = engine_.meter_.is_due() ? now() : 0;
+    Status status = Status::kBusy;
+    if (n_out() > 0) {
+        if (deliver_locked(batch, true, entered) == Status::kOk) status = Status::kOk;
+    } else if (may_fill && !is_shared() && n_pausing_ == 0) {
+        status = next_locked(batch, entered);
+    }
+    const bool wakes = status == Status::kOk && wants_help();
+    lock.unlock();
+    if (wakes) engine_.work_.notify_one();
     return status;
+}
+
+Status Cursor::next(Batch &batch) noexcept {
+    Lock lock(engine_.mutex_);
+    const std::int64_t entered = engine_.meter_.is_due() ? now() : 0;
+    bool is_ready = true, has_spun = false;
+    std::int64_t until = 0;
+    Status status = Status::kOk;
+    ++n_asking_;
+    for (;;) {
+        if (engine_.is_closed()) {
+            status = Status::kClosed;
+            break;
+        }
+        if (n_out() > 0) {
+            Ticket &head = ticket(n_delivered_);
+            status = deliver_locked(batch, is_ready, entered);
+            if (status == Status::kOk) break;
+            if (head.is_refused && head.n_done == head.n_parts) {
+                status = Status::kBadRow;
+                break;
+            }
+        }
+        is_ready = false;
+        Piece piece;
+        status = claim(room(), piece);
+        if (status == Status::kOk) {
+            const bool is_long = piece.kind == Piece::Kind::kUnit || piece.n * row_nbytes_ >= kPartNbytes;
+            perform(lock, piece);
+            has_spun = false;
+            if (!is_long) continue;
+            const std::int64_t ended = now();
+            if (until == 0) until = ended + kPatienceNs;
+            if (ended < until) continue;
+            status = Status::kPatience;
+            break;
+        }
+        if (n_out() == 0 && status == Status::kEnd) end_epoch();
+        if (n_out() == 0 && status != Status::kFull && status != Status::kUnprepared) break;
+        if (!await(lock, has_spun, until)) {
+            status = Status::kPatience;
+            break;
+        }
+    }
+    --n_asking_;
+    const bool wakes = status == Status::kOk && wants_help();
+    lock.unlock();
+    if (wakes) engine_.work_.notify_one();
+    return status;
+}
+
+// Waits for somebody else's piece of work: spins once, then sleeps. False: patience is at its end.
+bool Cursor::await(Lock &lock, bool &has_spun, std::int64_t &until) {
+    const std::int64_t began = now();
+    if (until == 0) until = began + kPatienceNs;
+    if (!has_spun) {
+        has_spun = true;
+        const Ticket *head = n_out() > 0 ? &ticket(n_delivered_) : nullptr;
+        lock.unlock();
+        while (head != nullptr && !head->is_filled.load(std::memory_order_acquire) && now() - began < kSpinNs)
+            for (int i = 0; i < 16; ++i) FB_RELAX();
+        lock.lock();
+        return true;
+    }
+    if (began >= until) return false;
+    ++n_waiting_;
+    engine_.done_.wait_for(lock, std::chrono::nanoseconds(until - began));
+    --n_waiting_;
+    return true;
 }
 
 }  // namespace fb

@@ -1,167 +1,206 @@
-// Tickets: WHEN and WHERE batches are made.
+// Tickets: WHEN batches are made.
 //
-// An engine owns the slots: one pool of buffers per column. A cursor is one pass over one epoch. Taking a ticket draws
-// the rows of the next batch under the engine's one short lock; after that any thread may fill it; tickets are
-// delivered in order. Neither knows what a row means.
-//
-// Nothing here takes the GIL, so that a caller may hold it only where it does not wait: in try_next().
+// A cursor is one pass over one epoch. Taking a ticket draws the rows of the next batch under the engine's lock; after
+// that anyone may fill it, a large one in several parts at once; tickets are delivered in order. Whoever waits for a
+// ticket that others are filling fills later ones meanwhile. Towards the end of an epoch the cursor of the next one is
+// begun, so that no time goes by between them.
 #ifndef FB_CURSOR_HPP
 #define FB_CURSOR_HPP
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <mutex>
+#include <memory>
 #include <vector>
 
-#include "fb_pool.hpp"
-
-extern "C" {
-#include "fb_column.h"
-#include "fb_sampler.h"
-}
+#include "fb_draw.hpp"
+#include "fb_engine.hpp"
 
 namespace fb {
 
 enum class Status {
     kOk,
-    kEnd,        // no rows are left
-    kBusy,       // somebody else holds the lock
-    kFull,       // tickets are out, as many as there may be
-    kNotTaken,   // no such ticket is out, or somebody fills or has filled it
-    kFilling,    // a ticket is being filled, and cannot be put back
-    kNotFilled,  // the next ticket in order is not filled yet
+    kEnd,         // no rows are left
+    kHungry,      // rows have to be fed first
+    kBusy,        // it would take waiting, or longer than the GIL should be held
+    kFull,        // tickets are out, as many as there may be
+    kUnprepared,  // a unit of the order is being prepared
+    kNotTaken,    // no such ticket is out, or somebody fills or has filled it
+    kNotFilled,   // the next ticket in order is not filled yet
+    kPatience,    // it takes long: look for signals, and ask again
     kNoMemory,
-    kBadRow,     // a column refused a row
-    kClosed,     // the engine was closed
-};
-
-class Engine {
-  public:
-    // `n_spare` idle buffers are kept for each column.
-    Engine(std::vector<const fb_column *> columns, const std::vector<unsigned> &ndims, unsigned n_spare,
-           Allocator allocator);
-    ~Engine();
-    Engine(const Engine &) = delete;
-    Engine &operator=(const Engine &) = delete;
-
-    // Idle buffers are freed now, leased ones as they come back; no ticket is taken from here on.
-    void close() noexcept;
-    bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
-
-    std::size_t n_columns() const noexcept { return columns_.size(); }
-    const fb_column *column(std::size_t i) const noexcept { return columns_[i]; }
-
-    // Buffers of a column there are, and buffers ever made; 0 once closed.
-    void count(std::size_t i, std::uint64_t *n_live, std::uint64_t *n_allocated) noexcept;
-
-  private:
-    friend class Cursor;
-
-    bool acquire(std::size_t n, std::vector<Buffer *> &buffers) noexcept;
-
-    std::mutex mutex_;
-    const std::vector<const fb_column *> columns_;
-    std::vector<Pool *> pools_;  // empty once closed
-    std::atomic<bool> closed_{false};
+    kBadRow,      // a column refused a row
+    kClosed,      // the engine was closed
 };
 
 // What a delivered ticket held: the leases are the receiver's.
 struct Batch {
     std::size_t n = 0;
     std::uint64_t number = 0;
+    std::uint64_t position = 0;  // of its first row in the epoch
     Buffer **buffers = nullptr;  // the receiver's array, with room for one per column
 };
 
+// Whoever waits looks for signals so often.
+constexpr std::int64_t kPatienceNs = 50'000'000;
+
 class Cursor {
   public:
-    // Rows come from `order`, an epoch's state of `sampler` that the cursor ends; or, with order == nullptr, from
-    // feed(). `n_tickets` > 0 may be out at once.
+    // Rows come from `order`, the state of context.epoch of `sampler`, which the cursor ends; or, with order == nullptr,
+    // from feed(). The first is the one at context.position. With a batch_size of 0 each feed() is a batch.
     Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_context context, std::size_t batch_size,
-           bool drop_last, std::size_t n_tickets);
+           bool drop_last);
+    // Waits for those who are filling a ticket of it.
     ~Cursor();
     Cursor(const Cursor &) = delete;
     Cursor &operator=(const Cursor &) = delete;
 
-    // The next batch begins at `position`, whose unit is prepared now. Tickets that are out are dropped.
-    Status seek(std::uint64_t position);
+    // Its batches will be asked for from now on; the epoch was asked for at `began`.
+    void open(std::int64_t began);
 
-    // More rows for a cursor without an order, (n,) of the row width.
+    // The next batch begins at `position`. Tickets that are out are dropped.
+    void seek(std::uint64_t position);
+
+    // More rows for a cursor without an order, (n,) of the row width; after the last ones, end_feed().
     void feed(const void *rows, std::size_t n);
-    std::size_t n_waiting() noexcept;
+    void end_feed();
+    std::size_t n_waiting();
+    // Whether more rows have to be fed for everyone to have work: for whoever asks, and for those who fill ahead.
+    bool is_hungry();
 
     // Tickets that are out are put back first.
-    Status set_batch_size(std::size_t batch_size);
+    void set_batch_size(std::size_t batch_size);
     std::size_t batch_size() const noexcept { return batch_size_.load(std::memory_order_relaxed); }
 
-    // Draws the next ticket's rows: `batch_size` of them, or as many as are left.
+    // The next batch: delivered if it is filled, else filled first, with later ones meanwhile. Waits for others, but
+    // not for longer than signals may.
+    Status next(Batch &batch) noexcept;
+    // The same where neither the lock nor anybody else has to be waited for: kBusy. An unfilled batch is filled if the
+    // caller says that it `may_fill`.
+    Status try_next(Batch &batch, bool may_fill) noexcept;
+    // The batch delivered last could not be handed over, and its buffers are released: its rows come again.
+    void take_back(const Batch &batch);
+
+    // Draws the next ticket's rows.
     Status take(std::uint64_t *number);
-    // Any thread, any ticket that take() gave and nobody has filled.
+    // Fills a ticket that take() gave.
     Status fill(std::uint64_t number);
     // The next ticket in order, if it is filled.
     Status deliver(Batch &batch);
     // Tickets that are out and not delivered are put back in order: none of their rows is lost.
-    Status put_back();
+    void put_back();
 
-    // take, fill and deliver at once, with no ticket out. Callers from several threads wait for each other.
-    Status next(Batch &batch);
-    // The same for batches so small that the lock may as well be kept; kBusy instead of waiting for it.
-    Status try_next(Batch &batch);
-    // The same, waiting.
-    Status next_small(Batch &batch);
-    // A batch could not be handed over, and its buffers are released: its rows come again. Not when later tickets are
-    // out or delivered, which would have to come before them.
-    void take_back(const Batch &batch);
-
-    // The order of an epoch that is over, for the next one to use its memory; the cursor keeps the rows it has drawn.
-    void *release_order() noexcept;
+    // Nobody will ask for a batch any more: tickets are put back, nothing is filled.
+    void cancel();
+    // The cursor of the next epoch, if it was begun: the caller's from here on. kPatience: it is being begun.
+    Status release_successor(Cursor **successor);
+    // The order of an epoch that is over, for another one to use its memory.
+    void *release_order();
+    // Memory of such an order, for the successor.
+    void give_spare(void *order);
 
     // Rows of the epoch before the first that was not delivered.
     std::uint64_t delivered() const noexcept { return delivered_.load(std::memory_order_relaxed); }
     // The row that a column refused last.
     std::uint64_t bad_row() const noexcept { return bad_row_.load(std::memory_order_relaxed); }
+    std::uint64_t epoch() const noexcept { return context_.epoch; }
+
+    // For the engine, under its lock. A thread does one piece of work, if there is any.
+    // Up to `room` tickets may be out then.
+    bool help(Lock &lock, bool parts_only, std::size_t room);
+    std::size_t n_out_in_all() const noexcept { return n_out() + (successor_ ? successor_->n_out() : 0); }
 
   private:
-    enum class State { kFree, kTaken, kFilling, kFilled };
-
     struct Ticket {
-        State state = State::kFree;
         std::uint64_t position = 0;  // of the first row in the epoch's global order
         std::size_t n = 0;
-        std::size_t n_ahead = 0;
-        std::size_t n_warm = 0;
-        const char *rows = nullptr;  // (n + n_ahead, row width): in `own_rows`, or in the cursor's window
+        std::size_t n_ahead = 0;  // rows beyond it that columns are told of
+        std::size_t n_parts = 0, n_claimed = 0, n_done = 0;
+        bool is_refused = false;
+        unsigned weight = 0;         // of the time that filling it takes, in the counts
+        const char *rows = nullptr;  // (n + n_ahead, row width): in `own_rows`, or in the window until that moves
+        bool is_in_window = false;
         std::vector<char> own_rows;
-        std::vector<Buffer *> buffers;  // one per column, until they are delivered
+        Buffer **buffers = nullptr;          // (n_columns,)
+        bool has_buffers = false;            // until they are delivered
+        std::atomic<bool> is_filled{false};  // so that it can be looked at without the lock
+    };
+
+    // What is done without the lock: a part of a ticket, a unit of the order, or the beginning of the next epoch.
+    struct Piece {
+        enum class Kind { kNothing, kPart, kUnit, kSuccessor } kind = Kind::kNothing;
+        Ticket *ticket = nullptr;
+        std::size_t first = 0, n = 0, n_ahead = 0, n_warm = 0;  // rows of the ticket
+        std::uint64_t unit = 0;
+        fb_poll poll = {nullptr, nullptr};  // for a unit
     };
 
     Ticket &ticket(std::uint64_t number) noexcept { return tickets_[number % tickets_.size()]; }
-    Status draw(bool keeps_lock);
-    Status fill_columns(Ticket &ticket) noexcept;
-    Status deliver_locked(Batch &batch) noexcept;
-    Status next_locked(Batch &batch);
-    Status put_back_locked();
-    void refill(std::size_t wanted);
-    void prepare(std::uint64_t position, std::size_t n);
-    void note_warm(Ticket &ticket) noexcept;
+    std::size_t n_out() const noexcept { return static_cast<std::size_t>(n_taken_ - n_delivered_); }
+    // Whether threads fill tickets beside whoever asks for them.
+    bool is_shared() const noexcept { return engine_.pace_.is_on(); }
+    // Whether threads prepare the order ahead.
+    bool is_prepared_ahead() const noexcept;
+    bool is_succession_due() const noexcept;
+    std::size_t room() const noexcept;
+
+    Status draw(bool keeps_lock, Piece &piece);
+    Status claim(std::size_t room, Piece &piece) noexcept;
+    void claim_part(Ticket &ticket, Piece &piece) noexcept;
+    bool claim_preparation(Piece &piece) noexcept;
+    void perform(Lock &lock, const Piece &piece) noexcept;
+    void fill_part(Lock &lock, const Piece &piece) noexcept;
+    void begin_successor(Lock &lock) noexcept;
+    std::uint64_t fill_columns(const Ticket &ticket, const Piece &piece) noexcept;
+    bool wants_help() noexcept;
+    bool await(Lock &lock, bool &has_spun, std::int64_t &until);
+
+    Status deliver_locked(Batch &batch, bool ready, std::int64_t entered) noexcept;
+    Status next_locked(Batch &batch, std::int64_t entered) noexcept;
+    void end_epoch() noexcept;
+    void pause(Lock &lock);
+    void resume() noexcept;
+    void restore(std::uint64_t first);
+    void release_buffers(Ticket &ticket) noexcept;
+    static int serve(void *cursor);
+    static int serve_until_stopped(void *cursor);
 
     Engine &engine_;
     const fb_sampler &sampler_;
-    void *order_;  // nullptr: fed, or released
-    const std::size_t row_width_;
-    std::vector<bool> prepared_;  // units of the order
     const fb_context context_;
     const bool drop_last_;
+    std::size_t row_nbytes_ = 0;  // of all columns
     std::atomic<std::size_t> batch_size_;
 
-    std::vector<char> window_;  // rows drawn and in no ticket: [head_, tail_)
-    std::size_t head_ = 0, tail_ = 0;
-    std::uint64_t position_ = 0;    // of the window's first row in the epoch
-    std::uint64_t warm_until_ = 0;  // rows before this position were prefetched by next()
+    std::uint64_t warm_until_ = 0;  // rows before this position were prefetched by the fill before
+    std::uint64_t unit_reached_ = 0;
+    bool is_starved_ = false;       // there was no memory for a ticket ahead
+    bool is_drawn_ = false;         // all of the epoch's rows are in tickets or delivered
+    bool has_ended_ = false;        // somebody was told so
+    bool wants_preparation_ = true; // since threads were told last
+    int n_pausing_ = 0;             // those who wait for the tickets to come to rest
+    std::size_t n_performing_ = 0;  // pieces at work
+    std::size_t n_filling_ = 0;     // of these, parts of tickets
+    std::size_t n_asking_ = 0;      // threads in next()
+    std::size_t n_waiting_ = 0;     // of these, those that sleep
+    std::int64_t mark_ = 0;         // the epoch's time up to here has been counted
+    std::atomic<bool> is_cancelled_{false};
+
+    // Ticket number k stands at k % size. There is one more than may be out, so that what was delivered last can be
+    // taken back.
+    std::vector<Ticket> tickets_;
+    std::vector<Buffer *> buffers_;  // (n_tickets, n_columns)
+    alignas(64) std::uint64_t n_taken_ = 0;  // the end that is filled
+    std::uint64_t n_claimed_ = 0;            // tickets all of whose parts are claimed, or delivered
+    alignas(64) std::uint64_t n_delivered_ = 0;  // the end that is delivered
     std::atomic<std::uint64_t> delivered_{0};
     std::atomic<std::uint64_t> bad_row_{0};
 
-    std::vector<Ticket> tickets_;  // ticket number k stands at k % size
-    std::uint64_t n_taken_ = 0, n_delivered_ = 0;
-    std::mutex serial_;  // held by whoever is in next(), and by whoever would move its rows; taken before the engine's
+    enum class Succession { kOpen, kBeginning, kBegun, kNone } succession_ = Succession::kOpen;
+    std::unique_ptr<Cursor> successor_;
+    void *spare_ = nullptr;  // memory of an order for it
+
+    Draw draw_;  // the last member: until it is made, the order is not ours
 };
 
 }  // namespace fb

@@ -53,10 +53,18 @@ Buffer *Pool::allocate(std::size_t nbytes) noexcept {
     buffer->tensor.tensor.strides = buffer->shape + ndim_;
     references_.fetch_add(1, std::memory_order_relaxed);
     allocated_.fetch_add(1, std::memory_order_relaxed);
+    live_nbytes_.fetch_add(nbytes, std::memory_order_relaxed);
     return buffer;
 }
 
+std::uint64_t Pool::n_idle() const noexcept {
+    std::uint64_t n = returned_.load(std::memory_order_relaxed) & kCountMask;
+    for (const Buffer *buffer = idle_; buffer != nullptr; buffer = buffer->next) ++n;
+    return n;
+}
+
 void Pool::destroy(Buffer *buffer) noexcept {
+    live_nbytes_.fetch_sub(buffer->nbytes, std::memory_order_relaxed);
     allocator_.free(allocator_.context, buffer->data, buffer->nbytes);
     delete[] buffer->shape;
     delete buffer;

@@ -51,6 +51,9 @@ class Pool {
 
     std::uint64_t n_live() const noexcept { return references_.load(std::memory_order_relaxed) - 1; }
     std::uint64_t n_allocated() const noexcept { return allocated_.load(std::memory_order_relaxed); }
+    std::uint64_t live_nbytes() const noexcept { return live_nbytes_.load(std::memory_order_relaxed); }
+    // Buffers that wait for reuse. By whoever may acquire.
+    std::uint64_t n_idle() const noexcept;
 
   private:
     Pool(unsigned ndim, unsigned keep, Allocator allocator) noexcept;
@@ -66,7 +69,7 @@ class Pool {
     std::size_t largest_ = 0;   // asked for so far: buffers are made this large, so that sizes that vary settle
     Buffer *idle_ = nullptr;    // the acquirer's own list
     std::atomic<std::uint64_t> references_{1};  // the owner and every live buffer
-    std::atomic<std::uint64_t> allocated_{0};
+    std::atomic<std::uint64_t> allocated_{0}, live_nbytes_{0};
     // Head of the list of returned buffers; the low 6 bits, free by alignment, count them. Pushed by anyone, emptied
     // as a whole: so no ABA.
     alignas(64) std::atomic<std::uintptr_t> returned_{0};

@@ -1,0 +1,470 @@
+"""An epoch's tickets, and the iterator over its batches. See csrc/fb_cursor.hpp for what does the work."""
+
+import threading
+
+from fastbatch._native.take import check_rows
+
+cimport cython
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t, uint64_t
+
+from fastbatch._native.c cimport fb_context, fb_key
+from fastbatch._native.cpp cimport Batch, Buffer, Cursor, Status, now
+from fastbatch._native.engine cimport MAX_COLUMNS, Engine, generation
+from fastbatch._native.random cimport key_from_words
+from fastbatch._native.sampler cimport Sampler
+
+cnp.import_array()
+
+
+# Bytes of a batch for which giving up the GIL (some 40 ns, more when others want it) costs less than it helps others.
+cdef size_t RELEASE_NBYTES = 1 << 16
+
+
+@cython.final
+@cython.no_gc_clear  # the cursor refers to the engine and the sampler until it is gone
+cdef class Epoch:
+    """One pass over one epoch: where its batches come from, and how far it has got.
+
+    Parameters
+    ----------
+    engine : Engine
+    sampler : Sampler
+        Of rows that every column has.
+    key : tuple of 2 int
+        The Loader's root key.
+    number, position : int
+        Which epoch, and how many of its rows are skipped.
+    batch_size : int
+        With `fed`, 0 stands for batches as they are fed.
+    drop_last : bool
+        Whether a shorter last batch is left out.
+    fed : bool
+        Whether the rows come from `feed`, and not from the sampler.
+    after : Epoch, optional
+        The one before. What threads have prepared for this one is taken over, and the memory of its order if it is
+        over.
+
+    Attributes
+    ----------
+    number, position : int
+        The rows of epoch `number` before `position` were delivered.
+    exhausted : bool
+        Whether all were, and whoever asked has been told so.
+    """
+
+    cdef Cursor *cursor
+    cdef Engine engine
+    cdef Sampler sampler
+    cdef object key
+    cdef readonly uint64_t number
+    cdef bint drop_last
+    cdef bint is_fed
+    cdef bint keeps_gil
+    cdef int process         # the generation of processes it was made in
+    cdef bint has_ended      # there is no further batch
+    cdef bint is_cancelled   # nobody will ask for one
+    cdef bint is_broken      # it ends the iterator: closed, interrupted, an error in a user's code
+    cdef bint is_relayed     # batches go through other hands before the user has them
+    cdef uint64_t relayed    # position after the last one that did
+    cdef bint has_relayed_all
+    cdef Batch last          # delivered
+    cdef object __weakref__
+
+    def __cinit__(self, Engine engine not None, Sampler sampler not None, key, uint64_t number, uint64_t position,
+                  size_t batch_size, *, bint drop_last=False, bint fed=False, Epoch after=None):
+        self.process = generation()
+        if sampler.sampler.n_rows > engine.n_rows:
+            raise ValueError(f"the sampler draws from {sampler.n} rows, the columns have {engine.n_rows}")
+        if batch_size < 1 and not fed:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self.engine = engine
+        self.sampler = sampler
+        self.key = key
+        self.number = number
+        self.drop_last = drop_last
+        self.is_fed = fed
+        self.keeps_gil = self.is_small(batch_size)
+        self.begin(position, batch_size, after)
+
+    cdef object begin(self, uint64_t position, size_t batch_size, Epoch after):
+        cdef int64_t began = now()
+        cdef fb_context context
+        cdef fb_key root = key_from_words(self.key)
+        cdef void *over = NULL
+        cdef void *order = NULL
+        cdef Cursor *cursor = NULL
+        if after is not None and (self.is_fed or after.is_fed or after.sampler is not self.sampler):
+            after = None
+        if after is not None and after.has_ended:
+            self.take_over(after, position)
+        if after is not None and (after.has_ended or after.is_cancelled):
+            cursor = after.cursor
+            with nogil:
+                over = cursor.release_order()
+        if self.cursor != NULL:
+            if over != NULL:
+                self.cursor.give_spare(over)
+            if self.cursor.batch_size() != batch_size:
+                cursor = self.cursor
+                with nogil:
+                    cursor.set_batch_size(batch_size)
+        else:
+            context.key[0], context.key[1] = root.word[0], root.word[1]
+            context.epoch = self.number
+            context.position = position
+            if not self.is_fed:
+                order = self.sampler.begin(root, self.number, over)
+            try:
+                self.cursor = new Cursor(self.engine.engine[0], self.sampler.sampler[0], order, context, batch_size,
+                                         self.drop_last)
+            except BaseException:
+                if order != NULL:
+                    self.sampler.sampler.end(order)
+                raise
+        cursor = self.cursor
+        with nogil:
+            cursor.open(began)
+
+    cdef object take_over(self, Epoch after, uint64_t position):
+        """What threads have prepared while the epoch before came to its end."""
+        cdef Cursor *successor = NULL
+        cdef Status status = Status.kPatience
+        while status == Status.kPatience:
+            with nogil:
+                status = after.cursor.release_successor(&successor)
+            PyErr_CheckSignals()
+        fits = position == 0 and self.number == after.number + 1 and self.key == after.key
+        if fits and self.drop_last == after.drop_last:
+            self.cursor = successor
+        elif successor != NULL:
+            with nogil:
+                del successor
+
+    def __dealloc__(self):
+        cdef Cursor *cursor = self.cursor
+        if cursor != NULL and self.process == generation():
+            with nogil:  # threads that fill a ticket of it are waited for
+                del cursor
+
+    cdef void cancel(self) noexcept:
+        cdef Cursor *cursor = self.cursor
+        if self.has_ended or self.is_cancelled or self.process != generation():
+            return
+        self.is_cancelled = True
+        with nogil:
+            cursor.cancel()
+
+    cdef bint is_small(self, size_t batch_size) noexcept:
+        return not self.engine.is_blocking and batch_size <= RELEASE_NBYTES // (self.engine.row_nbytes + 1)
+
+    @property
+    def position(self):
+        return self.relayed if self.is_relayed else self.cursor.delivered()
+
+    @property
+    def exhausted(self):
+        return self.has_relayed_all if self.is_relayed else self.has_ended
+
+    def relay(self, position, *, bint ended=False):
+        """From now on batches go through other hands: the user has those before `position`, or all if `ended`."""
+        self.relayed = position
+        self.has_relayed_all = ended
+        self.is_relayed = True
+
+    cdef object step(self):
+        """The next batch; None at the end, NotImplemented when rows have to be fed first."""
+        cdef Buffer *buffers[MAX_COLUMNS]
+        cdef Batch batch
+        cdef Cursor *cursor = self.cursor
+        cdef Status status
+        batch.buffers = buffers
+        status = cursor.try_next(batch, self.keeps_gil)
+        while status == Status.kBusy or status == Status.kPatience:
+            with nogil:
+                status = cursor.next(batch)
+            self.engine.look_for_refusal()
+            if status == Status.kPatience:
+                self.look_for_signals()
+        if status == Status.kOk:
+            return self.hand_over(&batch)
+        if status == Status.kHungry:
+            return NotImplemented
+        if status == Status.kEnd:
+            self.has_ended = True
+            return None
+        self.fail(status)
+
+    cdef int look_for_signals(self) except -1:
+        try:
+            PyErr_CheckSignals()
+        except BaseException:
+            self.is_broken = True
+            raise
+        return 0
+
+    cdef object hand_over(self, Batch *batch):
+        try:
+            leaves = self.engine.hand_over(batch)
+        except BaseException:
+            self.take_back(batch[0])
+            raise
+        self.last = batch[0]
+        return leaves
+
+    cdef object take_back(self, Batch batch):
+        cdef Cursor *cursor = self.cursor
+        with nogil:
+            cursor.take_back(batch)
+
+    cdef int fail(self, Status status) except -1:
+        """Raises what a status stands for. Rows are lost in none of these cases."""
+        if status == Status.kNoMemory:
+            raise MemoryError(f"no memory for a batch of {self.cursor.batch_size()} rows "
+                              f"({self.cursor.batch_size() * self.engine.row_nbytes} bytes)")
+        self.is_broken = True
+        if status == Status.kClosed:
+            raise RuntimeError("the Loader is closed")
+        if status == Status.kBadRow:
+            raise IndexError(f"row {self.cursor.bad_row()} cannot be read")
+        self.is_broken = False
+        raise ValueError("no such ticket is out, or it is being filled, or filled")
+
+    @property
+    def delivered(self):
+        """Rows before the first that was not delivered, whether or not the user has them."""
+        return self.cursor.delivered()
+
+    @property
+    def last_batch(self):
+        """The batch delivered last, in words."""
+        return self.name_of(self.last)
+
+    cdef str name_of(self, Batch batch):
+        cdef size_t batch_size = self.cursor.batch_size()
+        number = batch.position // batch_size if batch_size > 0 else batch.number
+        return f"batch {number} of epoch {self.number} (its rows {batch.position} to {batch.position + batch.n})"
+
+    def at(self, uint64_t position):
+        """The batch that begins at `position`, whatever was delivered before; None where no rows are left."""
+        cdef Cursor *cursor = self.cursor
+        if self.is_fed:
+            raise RuntimeError("rows that are fed come in one order only")
+        with nogil:
+            cursor.seek(position)
+        return self.step()
+
+    def feed(self, rows):
+        """Hand in rows for the batches to come.
+
+        Parameters
+        ----------
+        rows : array_like of int
+            Checked as `check_rows` does.
+
+        Returns
+        -------
+        int
+            How many they are.
+        """
+        if not self.is_fed:
+            raise RuntimeError("the rows of this epoch come from a sampler")
+        cdef Cursor *cursor = self.cursor
+        cdef cnp.ndarray checked = check_rows(rows, self.sampler.sampler.n_rows)
+        cdef const void *data = cnp.PyArray_DATA(checked)
+        cdef size_t n = cnp.PyArray_SIZE(checked)
+        with nogil:
+            cursor.feed(data, n)
+        return n
+
+    def end_feed(self):
+        """Say that there will be no more rows."""
+        cdef Cursor *cursor = self.cursor
+        with nogil:
+            cursor.end_feed()
+
+    @property
+    def hungry(self):
+        """Whether more rows have to be fed for all that can be at work."""
+        cdef Cursor *cursor = self.cursor
+        cdef bint hungry
+        with nogil:
+            hungry = cursor.is_hungry()
+        return hungry
+
+    @property
+    def n_waiting(self):
+        """Rows fed or drawn, and in no ticket yet."""
+        cdef Cursor *cursor = self.cursor
+        cdef size_t n
+        with nogil:
+            n = cursor.n_waiting()
+        return n
+
+    def set_batch_size(self, size_t batch_size):
+        """Change the size of the batches to come; tickets that are out are put back."""
+        cdef Cursor *cursor = self.cursor
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        with nogil:
+            cursor.set_batch_size(batch_size)
+        self.keeps_gil = self.is_small(batch_size)
+
+    def take(self):
+        """Draw the rows of the next ticket.
+
+        Returns
+        -------
+        int or None
+            The ticket's number, for `fill`; None when no rows are left, or as many tickets as there may be are out.
+        """
+        cdef Cursor *cursor = self.cursor
+        cdef uint64_t number = 0
+        cdef Status status
+        with nogil:
+            status = cursor.take(&number)
+        if status == Status.kOk:
+            return number
+        if status == Status.kNoMemory or status == Status.kClosed:
+            self.fail(status)
+        return None
+
+    def fill(self, uint64_t number):
+        """Fill a ticket that `take` gave, on any thread, without the GIL."""
+        cdef Cursor *cursor = self.cursor
+        cdef Status status
+        with nogil:
+            status = cursor.fill(number)
+        if status != Status.kOk:
+            self.fail(status)
+
+    def deliver(self):
+        """The next batch in order, or None while it is not filled."""
+        cdef Buffer *buffers[MAX_COLUMNS]
+        cdef Batch batch
+        cdef Cursor *cursor = self.cursor
+        cdef Status status
+        batch.buffers = buffers
+        with nogil:
+            status = cursor.deliver(batch)
+        return self.hand_over(&batch) if status == Status.kOk else None
+
+    def put_back(self):
+        """Return the rows of tickets that are out, in order, once nobody is filling one."""
+        cdef Cursor *cursor = self.cursor
+        with nogil:
+            cursor.put_back()
+
+
+@cython.final
+@cython.no_gc_clear  # its end is that of the epoch's tickets
+cdef class Batches:
+    """The batches of one epoch: an iterator.
+
+    An epoch begins at the first `next`, which calls ``begin(self)``; that calls `start`. Threads may share an iterator:
+    each batch goes to one of them. When the last reference is gone, nothing more is filled.
+
+    Parameters
+    ----------
+    begin : callable
+    function : callable, optional
+        What each batch goes through before it is handed out.
+
+    Attributes
+    ----------
+    epoch : Epoch or None
+    """
+
+    cdef readonly Epoch epoch
+    cdef object begin
+    cdef object function
+    cdef object feeder
+    cdef object feeding    # the lock of whoever feeds
+    cdef object error      # of the feeder: raised when what was fed before is delivered
+    cdef int process       # the generation of processes it was made in
+    cdef bint is_over
+    cdef object __weakref__
+
+    def __cinit__(self, begin, function=None):
+        self.begin = begin
+        self.function = function
+        self.process = generation()
+
+    def __dealloc__(self):
+        if self.epoch is not None:
+            self.epoch.cancel()
+
+    def start(self, Epoch epoch not None, feeder=None):
+        """Say where the batches come from.
+
+        Parameters
+        ----------
+        epoch : Epoch
+        feeder : callable, optional
+            For an epoch that is fed: called with it when it needs rows; False says that there are no more.
+        """
+        if self.epoch is not None:  # a signal handler was quicker
+            return
+        self.epoch = epoch
+        self.begin = None  # no way back to whoever holds this iterator
+        self.feeder = feeder
+        self.feeding = threading.RLock() if feeder is not None else None
+
+    @property
+    def started(self):
+        """Whether the epoch has begun."""
+        return self.epoch is not None
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef object batch
+        if self.is_over:
+            raise StopIteration
+        if self.process != generation():  # before it begins, too: its engine is the parent's
+            raise RuntimeError("this iterator was made in the process that was forked; iterate the Loader anew")
+        if self.epoch is None:
+            self.begin(self)
+        try:
+            batch = self.epoch.step() if self.feeder is None else self.fed_step()
+            if batch is not None:
+                return batch if self.function is None else self.through_function(batch, self.epoch.last)
+        except BaseException:
+            self.is_over = self.epoch.is_broken  # else nothing is lost, and it can be asked again
+            raise
+        self.is_over = True
+        raise StopIteration
+
+    cdef object fed_step(self):
+        cdef object batch = NotImplemented
+        while batch is NotImplemented:
+            with self.feeding:
+                while self.error is None and self.epoch.hungry:
+                    try:
+                        if not self.feeder(self.epoch):
+                            self.epoch.end_feed()
+                    except Exception as error:
+                        self.error = error  # for the batch that it belongs to
+                        self.epoch.end_feed()
+                    except BaseException:
+                        self.epoch.is_broken = True
+                        raise
+            batch = self.epoch.step()
+        if batch is None and self.error is not None:
+            self.epoch.has_ended = False
+            self.epoch.is_broken = True
+            raise self.error
+        return batch
+
+    cdef object through_function(self, batch, Batch delivered):
+        try:
+            return self.function(batch)
+        except BaseException as error:
+            error.add_note(f"raised by map at {self.epoch.name_of(delivered)}")
+            self.epoch.take_back(delivered)
+            self.epoch.is_broken = True
+            if isinstance(error, StopIteration):  # which would end the user's loop without a word
+                raise RuntimeError("map raised StopIteration") from error
+            raise

@@ -1,0 +1,146 @@
+"""The C++ layer of the engine, as csrc/ declares it: see the headers for what each function needs and promises."""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libcpp cimport bool as cbool
+from libcpp.vector cimport vector
+
+from fastbatch._native.c cimport fb_column, fb_context, fb_sampler
+
+
+cdef extern from "fb_dlpack.h" nogil:
+    cdef struct fb_dl_device:
+        int device_type
+        int device_id
+
+    cdef struct fb_dl_type:
+        uint8_t code
+        uint8_t bits
+        uint16_t lanes
+
+    cdef struct fb_dl_tensor:
+        fb_dl_device device
+        int ndim
+        fb_dl_type dtype
+        int64_t *shape
+        int64_t *strides
+        uint64_t byte_offset
+
+    cdef struct fb_dl_managed_tensor:
+        fb_dl_tensor tensor
+        void (*deleter)(fb_dl_managed_tensor *self) noexcept nogil
+
+    enum:
+        FB_DLPACK_CPU
+
+cdef extern from "fb_pool.hpp" namespace "fb" nogil:
+    cdef cppclass Buffer:
+        char *data
+        fb_dl_managed_tensor tensor
+
+    cdef cppclass Allocator:
+        void *(*allocate)(void *context, size_t nbytes) noexcept nogil
+        void (*free)(void *context, void *memory, size_t nbytes) noexcept nogil
+        void *context
+
+    Allocator default_allocator()
+
+cdef extern from "fb_pool.hpp" namespace "fb::Pool" nogil:
+    void release(Buffer *buffer)
+
+cdef extern from "fb_meter.hpp" namespace "fb" nogil:
+    int64_t now()
+
+    cdef cppclass Counts:
+        uint64_t n_epochs
+        uint64_t n_batches
+        uint64_t n_rows
+        uint64_t n_bytes
+        uint64_t n_ready
+        int64_t fill_ns
+        int64_t wait_ns
+        int64_t elapsed_ns
+
+cdef extern from "fb_pace.hpp" namespace "fb::Pace" nogil:
+    cdef cppclass Cost:
+        double period
+        double wait
+
+    cdef enum class Policy:
+        kNever
+        kAlways
+        kMeasured
+
+cdef extern from "fb_engine.hpp" namespace "fb::Engine" nogil:
+    cdef cppclass Slots:
+        uint64_t n_live
+        uint64_t n_idle
+        uint64_t n_allocated
+        uint64_t live_nbytes
+
+    cdef cppclass Report:
+        Counts counts
+        size_t n_tickets
+        size_t n_threads
+        cbool fills_ahead
+        uint64_t n_trials
+        Cost with_threads "with"
+        Cost without
+
+cdef extern from "fb_engine.hpp" namespace "fb" nogil:
+    cdef cppclass CppEngine "fb::Engine":
+        CppEngine(vector[const fb_column *] columns, const vector[unsigned] &ndims, unsigned n_spare,
+                  Allocator allocator, size_t n_threads, size_t n_ahead, Policy policy) except +
+        void close()
+        cbool is_closed()
+        void stop_threads()
+        cbool take_refusal()
+        size_t n_ahead()
+        Slots slots(size_t i)
+        Report report(cbool reset)
+
+cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
+    cdef enum class Status:
+        kOk
+        kEnd
+        kHungry
+        kBusy
+        kFull
+        kUnprepared
+        kNotTaken
+        kNotFilled
+        kPatience
+        kNoMemory
+        kBadRow
+        kClosed
+
+    cdef cppclass Batch:
+        size_t n
+        uint64_t number
+        uint64_t position
+        Buffer **buffers
+
+    cdef cppclass Cursor:
+        Cursor(CppEngine &engine, const fb_sampler &sampler, void *order, fb_context context, size_t batch_size,
+               cbool drop_last) except +
+        void open(int64_t began) except +
+        void seek(uint64_t position) except +
+        void feed(const void *rows, size_t n) except +
+        void end_feed()
+        size_t n_waiting()
+        cbool is_hungry()
+        void set_batch_size(size_t batch_size) except +
+        size_t batch_size()
+        Status next(Batch &batch)
+        Status try_next(Batch &batch, cbool may_fill)
+        void take_back(const Batch &batch) except +
+        Status take(uint64_t *number) except +
+        Status fill(uint64_t number)
+        Status deliver(Batch &batch)
+        void put_back() except +
+        void cancel()
+        Status release_successor(Cursor **successor)
+        void *release_order()
+        void give_spare(void *order)
+        uint64_t delivered()
+        uint64_t bad_row()
+        uint64_t epoch()

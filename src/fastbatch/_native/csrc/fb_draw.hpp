@@ -1,0 +1,89 @@
+// Which rows come next: those of an epoch that no ticket holds.
+//
+// They come from an order, in bursts, once the unit they lie in is prepared; or they are fed. Everything here is done
+// under the engine's lock, except prepare().
+#ifndef FB_DRAW_HPP
+#define FB_DRAW_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+extern "C" {
+#include "fb_sampler.h"
+}
+
+namespace fb {
+
+class Draw {
+  public:
+    // The rows of `order`, an epoch's state of `sampler` that this ends; or, with order == nullptr, those of feed().
+    Draw(const fb_sampler &sampler, void *order);
+    ~Draw();
+    Draw(const Draw &) = delete;
+    Draw &operator=(const Draw &) = delete;
+
+    bool is_fed() const noexcept { return is_fed_; }
+    std::size_t row_width() const noexcept { return row_width_; }
+
+    // The order of an epoch that is over, for another one to use its memory; rows that were drawn stay.
+    void *release_order() noexcept;
+
+    // The next row is the one at `position`.
+    void seek(std::uint64_t position) noexcept;
+
+    // More rows, (n,) of the row width; they are a batch of their own if `is_batch`.
+    void feed(const void *rows, std::size_t n, bool is_batch);
+    void end_feed() noexcept { is_over_ = true; }
+
+    // Rows of the next batch: `batch_size` of them, or with 0 what was fed as a batch; fewer at the end, 0 after it.
+    std::size_t next_size(std::size_t batch_size) const noexcept;
+    // Whether feed() has to come before `n` batches can be taken.
+    bool is_hungry(std::size_t batch_size, std::size_t n = 1) const noexcept;
+    // Brings the next n rows into the window, of next_size(), and `n_more` where it can. False: unit *unprepared has to
+    // be prepared first.
+    bool refill(std::size_t n, std::size_t n_more, std::uint64_t *unprepared);
+
+    // The window: rows drawn and in no ticket.
+    std::size_t n_waiting() const noexcept { return tail_ - head_; }
+    const char *rows() const noexcept { return window_.data() + head_ * row_width_; }  // (n_waiting, row width)
+    std::uint64_t position() const noexcept { return position_; }                      // of its first row in the epoch
+    void pop(std::size_t n) noexcept;
+    // Rows come back to the front; `sizes` is that of each batch where they were fed as such.
+    void restore(std::vector<char> &&rows, const std::vector<std::size_t> &sizes);
+
+    // Whether a unit, at most `n_ahead` beyond the one that is drawn from, waits for somebody to prepare it.
+    bool find_unit(std::uint64_t n_ahead, std::uint64_t *unit) const noexcept;
+    bool has_units() const noexcept { return !units_.empty(); }
+    bool is_untouched(std::uint64_t unit) const noexcept { return units_[unit] == Unit::kUntouched; }
+    // Between the two, without the lock: prepare(). A unit whose preparation was broken off is never drawn from.
+    void begin_unit(std::uint64_t unit) noexcept { units_[unit] = Unit::kBeingPrepared; }
+    void end_unit(std::uint64_t unit) noexcept { units_[unit] = Unit::kPrepared; }
+    int prepare(std::uint64_t unit, fb_poll poll) const { return sampler_.prepare(order_, unit, poll); }
+    // Counts the units that were drawn from: when it has risen, others may be prepared.
+    std::uint64_t unit_reached() const noexcept { return unit_reached_; }
+
+  private:
+    enum class Unit : unsigned char { kUntouched, kBeingPrepared, kPrepared };
+
+    std::uint64_t left() const noexcept;  // rows of the order beyond the window
+    bool is_prepared(std::uint64_t position, std::uint64_t n, std::uint64_t *unprepared) noexcept;
+
+    const fb_sampler &sampler_;
+    void *order_;  // nullptr: fed, or released
+    const bool is_fed_;
+    const std::size_t row_width_;
+    std::vector<Unit> units_;
+    std::uint64_t unit_reached_ = 0;
+
+    std::vector<char> window_;  // [head_, tail_) of it wait
+    std::size_t head_ = 0, tail_ = 0;
+    std::uint64_t position_ = 0;
+    std::deque<std::size_t> sizes_;  // of batches that were fed as such
+    bool is_over_ = false;           // nothing more will be fed
+};
+
+}  // namespace fb
+
+#endif

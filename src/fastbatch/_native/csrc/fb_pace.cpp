@@ -1,0 +1,72 @@
+#include "fb_pace.hpp"
+
+#include <algorithm>
+
+namespace fb {
+
+void Pace::begin_block(bool on) noexcept {
+    if (is_on_ != on) n_unsettled_left_ = n_unsettled_;
+    is_on_ = on;
+    n_ = 0;
+    span_ = wait_ = 0;
+}
+
+void Pace::delivered(std::uint64_t n, std::int64_t now, std::int64_t wait_ns) noexcept {
+    const std::int64_t span = now - last_;
+    last_ = now;
+    if (policy_ != Policy::kMeasured || now < rest_until_) return;
+    if (n_unsettled_left_ > 0) {
+        n_unsettled_left_ -= std::min(n, n_unsettled_left_);
+        return;
+    }
+    n_ += n;
+    span_ += span;
+    wait_ += wait_ns;
+    if (n_ >= kBlockBatches && span_ >= kBlockNs) end_block(now);
+}
+
+void Pace::end_block(std::int64_t now) noexcept {
+    const double n = static_cast<double>(n_);
+    const Cost cost = {static_cast<double>(span_) / n, static_cast<double>(wait_) / n};
+    if (!is_trying_) {
+        if (!is_on_ && cost.wait < kWorthwhileWaitNs) {  // nothing to gain: look again later
+            begin_block(false);
+            rest_ns_ = std::max(kRestNs, 2 * rest_ns_);
+            rest_until_ = now + rest_ns_;
+            return;
+        }
+        is_trying_ = true;
+        was_on_ = is_on_;
+        n_blocks_ = 0;
+        trial_began_ = now;
+        best_[is_on_] = cost;
+        best_[!is_on_] = Cost();
+        begin_block(!was_on_);
+        return;
+    }
+    // Other work on the machine only adds to what a block takes: the better of two is nearer to the truth.
+    Cost &best = best_[is_on_];
+    if (best.period == 0 || cost.period < best.period) best = cost;
+    ++n_blocks_;
+    const bool is_lost = n_blocks_ == 1 && cost.period > kLost * best_[was_on_].period;
+    if (n_blocks_ == kTrialBlocks || is_lost)
+        end_trial(now);
+    else
+        begin_block(!is_on_);
+}
+
+void Pace::end_trial(std::int64_t now) noexcept {
+    const Cost without = best_[0], with = best_[1];
+    // A wait that is gone is a gain even where the noise of the loop hides it; a longer period never is.
+    const bool on = with.period < 0.97 * without.period ||
+                    (with.period < 1.02 * without.period && with.wait < 0.5 * without.wait);
+    rest_ns_ = on == was_on_ && n_trials_ > 0 ? 2 * rest_ns_ : std::max(kRestNs, kRestTrials * (now - trial_began_));
+    rest_until_ = now + rest_ns_;
+    found_[0] = without;
+    found_[1] = with;
+    ++n_trials_;
+    is_trying_ = false;
+    begin_block(on);
+}
+
+}  // namespace fb
