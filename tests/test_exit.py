@@ -23,7 +23,7 @@ running = threading.Event()
 def forever():
     mine = []
     while True:
-        for loader in loaders:
+        for loader in loaders[:1]:  # torch itself aborts where a daemon thread drops a tensor at the end
             for batch in loader:
                 mine = [*mine[-5:], batch]
                 running.set()

@@ -11,9 +11,15 @@ void Pace::begin_block(bool on) noexcept {
     span_ = wait_ = 0;
 }
 
+void Pace::skip_gap(std::int64_t now) noexcept {
+    if (is_on_ && now - last_ > kLongGap * period_) n_unsettled_left_ = n_unsettled_;
+    last_ = now;
+}
+
 void Pace::delivered(std::uint64_t n, std::int64_t now, std::int64_t wait_ns) noexcept {
     const std::int64_t span = now - last_;
     last_ = now;
+    period_ = span / static_cast<std::int64_t>(n);
     if (policy_ != Policy::kMeasured || now < rest_until_) return;
     if (n_unsettled_left_ > 0) {
         n_unsettled_left_ -= std::min(n, n_unsettled_left_);

@@ -25,8 +25,8 @@ class Pace {
         is_on_ = false;
     }
 
-    // An epoch begins: the time since the last batch says nothing.
-    void skip_gap(std::int64_t now) noexcept { last_ = now; }
+    // An epoch begins: the time since the last batch says nothing. In a long one threads have filled what they may.
+    void skip_gap(std::int64_t now) noexcept;
 
     // n batches were delivered since the last call, the last of them now; they were waited for `wait_ns` in all.
     void delivered(std::uint64_t n, std::int64_t now, std::int64_t wait_ns) noexcept;
@@ -44,6 +44,7 @@ class Pace {
     static constexpr std::int64_t kBlockNs = 2'000'000;
     static constexpr unsigned kTrialBlocks = 4;
     static constexpr double kWorthwhileWaitNs = 5'000;
+    static constexpr std::int64_t kLongGap = 4;  // periods
     static constexpr double kLost = 1.25;  // a way so much slower is given up after one block
     static constexpr std::int64_t kRestNs = 20'000'000;  // at least, between two looks
     static constexpr int kRestTrials = 20;               // so many times as long as a trial
@@ -61,6 +62,7 @@ class Pace {
     unsigned n_blocks_ = 0;                            // of the trial that are over
     std::uint64_t n_unsettled_left_ = 2, n_ = 0;       // the first batches bear the cost of beginning
     std::int64_t span_ = 0, wait_ = 0;
+    std::int64_t period_ = 0;  // between the last batches
     Cost best_[2], found_[2];
     std::uint64_t n_trials_ = 0;
 };
