@@ -67,7 +67,7 @@ class Loader:
         the first batches, on the cores that this process may use, and keeps what is faster (`explain` says which).
         The batches are the same for any number.
     prefetch : int, optional
-        Batches that the threads may fill ahead. None: 2 to 8, as fit into 64 MB.
+        Batches that the threads may fill ahead. None: 2 to 7, as fit into 64 MB.
     map : callable, optional
         Called with each batch, in order, by whoever iterates; what it returns is handed out instead.
     map_threads : int
@@ -402,7 +402,8 @@ class Loader:
         with self._beginning:
             if batches.started:  # by another thread that shares the iterator
                 return
-            self._check_files()
+            if self._columns.files:
+                self._check_files()
             before = self._live
             number, position, sampler_state = self._start if before is None else (before.number + 1, 0, None)
             feed = None

@@ -10,8 +10,9 @@ from fastbatch.cores import allowed_cores
 # More threads than these gain nothing by themselves: a few of them read as fast as memory delivers.
 MOST_BY_ITSELF = 4
 
-# Batches filled ahead where nobody says how many: as many as fit, within bounds.
-FEWEST_AHEAD, MOST_AHEAD, AHEAD_NBYTES = 2, 8, 64 * 2**20
+# Batches filled ahead where nobody says how many: as many as fit, within bounds. With the one that was delivered last,
+# seven of them make a ring of eight.
+FEWEST_AHEAD, MOST_AHEAD, AHEAD_NBYTES = 2, 7, 64 * 2**20
 
 # What nobody asks for on purpose.
 MOST_THREADS, MOST_PREFETCH = 256, 1024

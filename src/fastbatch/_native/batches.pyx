@@ -21,6 +21,9 @@ cnp.import_array()
 # Bytes of a batch for which giving up the GIL (some 40 ns, more when others want it) costs less than it helps others.
 cdef size_t RELEASE_NBYTES = 1 << 16
 
+# Orders of fewer rows are given back within microseconds.
+cdef uint64_t QUICK_ROWS = 1 << 16
+
 
 @cython.final
 @cython.no_gc_clear  # the cursor refers to the engine and the sampler until it is gone
@@ -65,7 +68,7 @@ cdef class Epoch:
     cdef int process         # the generation of processes it was made in
     cdef bint has_ended      # there is no further batch
     cdef bint is_cancelled   # nobody will ask for one
-    cdef bint is_broken      # it ends the iterator: closed, interrupted, an error in a user's code
+    cdef bint is_broken      # no batch comes any more: closed, interrupted, an error in a user's code
     cdef bint is_relayed     # batches go through other hands before the user has them
     cdef uint64_t relayed    # position after the last one that did
     cdef bint has_relayed_all
@@ -88,64 +91,61 @@ cdef class Epoch:
         self.keeps_gil = self.is_small(batch_size)
         self.begin(position, batch_size, after)
 
-    cdef object begin(self, uint64_t position, size_t batch_size, Epoch after):
+    cdef int begin(self, uint64_t position, size_t batch_size, Epoch after) except -1:
         cdef int64_t began = now()
         cdef fb_context context
         cdef fb_key root = key_from_words(self.key)
-        cdef void *over = NULL
-        cdef void *order = NULL
         cdef Cursor *cursor = NULL
-        if after is not None and (self.is_fed or after.is_fed or after.sampler is not self.sampler):
-            after = None
-        if after is not None and after.has_ended:
-            self.take_over(after, position)
-        if after is not None and (after.has_ended or after.is_cancelled):
-            cursor = after.cursor
+        cdef void *order = NULL
+        if after is not None and not self.is_fed and not after.is_fed and after.sampler is self.sampler:
+            if after.has_ended or after.is_cancelled:
+                after.hand_on(&cursor, &order)
+        if cursor != NULL and not self.fits(cursor, position, after):
             with nogil:
-                over = cursor.release_order()
-        if self.cursor != NULL:
-            if over != NULL:
-                self.cursor.give_spare(over)
-            if self.cursor.batch_size() != batch_size:
-                cursor = self.cursor
+                del cursor
+            cursor = NULL
+        if cursor != NULL:
+            self.cursor = cursor
+            cursor.take_over(order, began)
+            if cursor.batch_size() != batch_size:
                 with nogil:
                     cursor.set_batch_size(batch_size)
-        else:
-            context.key[0], context.key[1] = root.word[0], root.word[1]
-            context.epoch = self.number
-            context.position = position
-            if not self.is_fed:
-                order = self.sampler.begin(root, self.number, over)
-            try:
-                self.cursor = new Cursor(self.engine.engine[0], self.sampler.sampler[0], order, context, batch_size,
-                                         self.drop_last)
-            except BaseException:
-                if order != NULL:
-                    self.sampler.sampler.end(order)
-                raise
-        cursor = self.cursor
-        with nogil:
-            cursor.open(began)
+            return 0
+        context.key[0], context.key[1] = root.word[0], root.word[1]
+        context.epoch = self.number
+        context.position = position
+        if not self.is_fed:
+            order = self.sampler.begin(root, self.number, order)
+        try:
+            self.cursor = new Cursor(self.engine.engine[0], self.sampler.sampler[0], order, context, batch_size,
+                                     self.drop_last, began)
+        except BaseException:
+            if order != NULL:
+                self.sampler.sampler.end(order)
+            raise
+        return 0
 
-    cdef object take_over(self, Epoch after, uint64_t position):
-        """What threads have prepared while the epoch before came to its end."""
-        cdef Cursor *successor = NULL
-        cdef Status status = Status.kPatience
-        while status == Status.kPatience:
+    cdef int hand_on(self, Cursor **successor, void **order) except -1:
+        """What threads have begun of the next epoch, if they have, and memory for its order."""
+        cdef Status status = self.cursor.hand_on(successor, order, False)
+        while status != Status.kOk:
             with nogil:
-                status = after.cursor.release_successor(&successor)
+                status = self.cursor.hand_on(successor, order, True)
             PyErr_CheckSignals()
-        fits = position == 0 and self.number == after.number + 1 and self.key == after.key
-        if fits and self.drop_last == after.drop_last:
-            self.cursor = successor
-        elif successor != NULL:
-            with nogil:
-                del successor
+        return 0
+
+    cdef bint fits(self, Cursor *successor, uint64_t position, Epoch after):
+        return (position == 0 and successor.epoch() == self.number and self.drop_last == after.drop_last
+                and self.key == after.key)
 
     def __dealloc__(self):
         cdef Cursor *cursor = self.cursor
-        if cursor != NULL and self.process == generation():
-            with nogil:  # threads that fill a ticket of it are waited for
+        if cursor == NULL or self.process != generation():
+            return
+        if self.sampler.sampler.length < QUICK_ROWS and cursor.try_cancel():
+            del cursor
+        else:
+            with nogil:  # threads that fill a ticket of it are waited for; giving back a large order takes a while
                 del cursor
 
     cdef void cancel(self) noexcept:
@@ -153,8 +153,9 @@ cdef class Epoch:
         if self.has_ended or self.is_cancelled or self.process != generation():
             return
         self.is_cancelled = True
-        with nogil:
-            cursor.cancel()
+        if not cursor.try_cancel():
+            with nogil:
+                cursor.cancel()
 
     cdef bint is_small(self, size_t batch_size) noexcept:
         return not self.engine.is_blocking and batch_size <= RELEASE_NBYTES // (self.engine.row_nbytes + 1)
@@ -188,7 +189,8 @@ cdef class Epoch:
             if status == Status.kPatience:
                 self.look_for_signals()
         if status == Status.kOk:
-            return self.hand_over(&batch)
+            self.last = batch
+            return self.engine.hand_over(cursor, &batch)
         if status == Status.kHungry:
             return NotImplemented
         if status == Status.kEnd:
@@ -203,15 +205,6 @@ cdef class Epoch:
             self.is_broken = True
             raise
         return 0
-
-    cdef object hand_over(self, Batch *batch):
-        try:
-            leaves = self.engine.hand_over(batch)
-        except BaseException:
-            self.take_back(batch[0])
-            raise
-        self.last = batch[0]
-        return leaves
 
     cdef object take_back(self, Batch batch):
         cdef Cursor *cursor = self.cursor
@@ -348,7 +341,7 @@ cdef class Epoch:
         batch.buffers = buffers
         with nogil:
             status = cursor.deliver(batch)
-        return self.hand_over(&batch) if status == Status.kOk else None
+        return self.engine.hand_over(cursor, &batch) if status == Status.kOk else None
 
     def put_back(self):
         """Return the rows of tickets that are out, in order, once nobody is filling one."""
@@ -421,21 +414,17 @@ cdef class Batches:
 
     def __next__(self):
         cdef object batch
-        if self.is_over:
-            raise StopIteration
         if self.process != generation():  # before it begins, too: its engine is the parent's
             raise RuntimeError("this iterator was made in the process that was forked; iterate the Loader anew")
         if self.epoch is None:
             self.begin(self)
-        try:
-            batch = self.epoch.step() if self.feeder is None else self.fed_step()
-            if batch is not None:
-                return batch if self.function is None else self.through_function(batch, self.epoch.last)
-        except BaseException:
-            self.is_over = self.epoch.is_broken  # else nothing is lost, and it can be asked again
-            raise
-        self.is_over = True
-        raise StopIteration
+        elif self.epoch.is_broken or self.is_over:
+            raise StopIteration
+        batch = self.epoch.step() if self.feeder is None else self.fed_step()
+        if batch is None:
+            self.is_over = True
+            raise StopIteration
+        return batch if self.function is None else self.through_function(batch, self.epoch.last)
 
     cdef object fed_step(self):
         cdef object batch = NotImplemented

@@ -121,8 +121,7 @@ cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
 
     cdef cppclass Cursor:
         Cursor(CppEngine &engine, const fb_sampler &sampler, void *order, fb_context context, size_t batch_size,
-               cbool drop_last) except +
-        void open(int64_t began) except +
+               cbool drop_last, int64_t began) except +
         void seek(uint64_t position) except +
         void feed(const void *rows, size_t n) except +
         void end_feed()
@@ -138,9 +137,9 @@ cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
         Status deliver(Batch &batch)
         void put_back() except +
         void cancel()
-        Status release_successor(Cursor **successor)
-        void *release_order()
-        void give_spare(void *order)
+        cbool try_cancel()
+        Status hand_on(Cursor **successor, void **order, cbool waits)
+        void take_over(void *order, int64_t began)
         uint64_t delivered()
         uint64_t bad_row()
         uint64_t epoch()

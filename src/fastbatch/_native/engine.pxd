@@ -4,7 +4,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 from libcpp.vector cimport vector
 
-from fastbatch._native.cpp cimport Batch, Buffer, CppEngine, fb_dl_type
+from fastbatch._native.cpp cimport Batch, Buffer, CppEngine, Cursor, fb_dl_type
 from fastbatch._native.structure cimport Structure
 
 
@@ -50,8 +50,8 @@ cdef class Engine:
     cdef object array(self, Layout *layout, Buffer **slot, size_t n)
     cdef object tensor(self, Layout *layout, Buffer **slot, size_t n)
 
-    # The Python side of a delivered batch: its buffers' leases pass to the arrays. When that fails they have ended.
-    cdef object hand_over(self, Batch *batch)
+    # The Python side of a delivered batch: its buffers' leases pass to the arrays. When that fails its rows come again.
+    cdef object hand_over(self, Cursor *cursor, Batch *batch)
 
     # Warns if the system refused to start a thread.
     cdef int look_for_refusal(self) except -1

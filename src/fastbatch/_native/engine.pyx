@@ -16,7 +16,7 @@ from libcpp.vector cimport vector
 from fastbatch._native.c cimport fb_column
 from fastbatch._native.column cimport Column
 from fastbatch._native.cpp cimport (
-    FB_DLPACK_CPU, Allocator, Batch, Buffer, CppEngine, Policy, Report, Slots, default_allocator,
+    FB_DLPACK_CPU, Allocator, Batch, Buffer, CppEngine, Cursor, Policy, Report, Slots, default_allocator,
     fb_dl_managed_tensor, fb_dl_tensor, fb_dl_type, release
 )
 from fastbatch._native.structure cimport Structure
@@ -268,7 +268,7 @@ cdef class Engine:
         slot[0] = NULL
         return (<object>layout.wrap)(capsule)
 
-    cdef object hand_over(self, Batch *batch):
+    cdef object hand_over(self, Cursor *cursor, Batch *batch):
         cdef size_t i, n_columns = self.layouts.size()
         cdef tuple leaves
         cdef Layout *layout
@@ -289,4 +289,6 @@ cdef class Engine:
             for i in range(n_columns):
                 if batch.buffers[i] != NULL:
                     release(batch.buffers[i])
+            with nogil:
+                cursor.take_back(batch[0])
             raise

@@ -106,7 +106,7 @@ void Cursor::begin_successor(Lock &lock) noexcept {
     lock.unlock();
     if (sampler_.begin(&sampler_, key, context.epoch, poll, &order) == 0) {
         try {
-            successor.reset(new Cursor(engine_, sampler_, order, context, size, drop_last_));
+            successor.reset(new Cursor(engine_, sampler_, order, context, size, drop_last_, 0));
             successor->succession_ = Succession::kNone;  // until it is asked for
             // The first batch needs this unit, and nobody may have time for it when the present epoch is over.
             std::uint64_t unit = 0;
@@ -123,50 +123,58 @@ void Cursor::begin_successor(Lock &lock) noexcept {
     successor_ = std::move(successor);
 }
 
-Status Cursor::release_successor(Cursor **successor) {
-    Lock lock(engine_.mutex_);
-    *successor = nullptr;
+Status Cursor::hand_on(Cursor **successor, void **order, bool waits) {
+    Lock lock(engine_.mutex_, std::defer_lock);
+    if (waits)
+        lock.lock();
+    else if (!lock.try_lock())
+        return Status::kBusy;
     if (succession_ == Succession::kOpen) succession_ = Succession::kNone;
-    if (succession_ == Succession::kBeginning) {
+    // With drop_last somebody may also prepare rows that nobody will see.
+    if (n_performing_ > 0 && !waits) return Status::kBusy;
+    if (n_performing_ > 0) {
         ++n_waiting_;
         engine_.done_.wait_for(lock, std::chrono::nanoseconds(kPatienceNs));
         --n_waiting_;
-        if (succession_ == Succession::kBeginning) return Status::kPatience;
+        if (n_performing_ > 0) return Status::kPatience;
     }
-    if (succession_ == Succession::kBegun) {
-        *successor = successor_.release();
-        (*successor)->succession_ = Succession::kOpen;
-        succession_ = Succession::kNone;
-    }
+    *successor = successor_.release();
+    *order = draw_.release_order();
+    succession_ = Succession::kNone;
     return Status::kOk;
 }
 
-void *Cursor::release_order() {
-    Lock lock(engine_.mutex_);
-    // With drop_last somebody may still prepare rows that nobody will see.
-    engine_.done_.wait(lock, [this] { return n_performing_ == 0; });
-    return draw_.release_order();
+void Cursor::take_over(void *order, std::int64_t began) noexcept {
+    const Lock lock(engine_.mutex_);
+    spare_ = order;
+    mark_ = began;
+    succession_ = Succession::kOpen;
 }
 
-void Cursor::give_spare(void *order) {
-    Lock lock(engine_.mutex_);
-    std::swap(order, spare_);
-    lock.unlock();
-    if (order != nullptr) sampler_.end(order);
+// Nobody works on it, and nobody will.
+void Cursor::drop_tickets() noexcept {
+    for (std::uint64_t number = n_delivered_; number < n_taken_; ++number) release_buffers(ticket(number));
+    n_claimed_ = n_taken_ = n_delivered_;
+    succession_ = Succession::kNone;
 }
 
 void Cursor::cancel() {
-    std::unique_ptr<Cursor> successor;
-    {
-        Lock lock(engine_.mutex_);
-        engine_.detach(this);
-        is_cancelled_.store(true);
-        engine_.done_.wait(lock, [this] { return n_performing_ == 0; });
-        for (Ticket &ticket : tickets_) release_buffers(ticket);
-        n_claimed_ = n_taken_ = n_delivered_;
-        successor = std::move(successor_);
-        succession_ = Succession::kNone;
-    }
+    Lock lock(engine_.mutex_);
+    engine_.detach(this);
+    is_cancelled_.store(true);
+    engine_.done_.wait(lock, [this] { return n_performing_ == 0; });
+    drop_tickets();
+    const std::unique_ptr<Cursor> successor = std::move(successor_);
+    lock.unlock();  // before the successor goes, which takes it
+}
+
+bool Cursor::try_cancel() {
+    const Lock lock(engine_.mutex_, std::try_to_lock);
+    if (!lock.owns_lock() || n_performing_ > 0 || successor_ != nullptr) return false;
+    engine_.detach(this);
+    is_cancelled_.store(true);
+    drop_tickets();
+    return true;
 }
 
 }  // namespace fb

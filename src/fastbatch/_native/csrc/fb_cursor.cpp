@@ -19,16 +19,24 @@ constexpr std::size_t kPartNbytes = 1 << 20;
 // How long to spin before sleeping: to be woken takes 20-30 us on a virtual machine.
 constexpr std::int64_t kSpinNs = 30'000;
 
+std::size_t power_of_2_above(std::size_t n) noexcept {
+    std::size_t power = 1;
+    while (power <= n) power *= 2;
+    return power;
+}
+
 }  // namespace
 
 Cursor::Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_context context, std::size_t batch_size,
-               bool drop_last)
+               bool drop_last, std::int64_t began)
     : engine_(engine),
       sampler_(sampler),
       context_(context),
       drop_last_(drop_last),
       batch_size_(batch_size),
-      tickets_(std::max<std::size_t>(1, engine.n_ahead()) + 1),
+      mark_(began),
+      tickets_(power_of_2_above(std::max<std::size_t>(1, engine.n_ahead()))),
+      n_most_(std::max<std::size_t>(1, engine.n_ahead())),
       buffers_(tickets_.size() * engine.n_columns()),
       draw_(sampler, order) {
     for (std::size_t i = 0; i < engine.n_columns(); ++i) row_nbytes_ += engine.column(i)->row_nbytes;
@@ -38,20 +46,11 @@ Cursor::Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_contex
 }
 
 Cursor::~Cursor() {
-    cancel();
+    if (!is_cancelled_.load(std::memory_order_relaxed)) cancel();
     if (spare_ != nullptr) sampler_.end(spare_);
 }
 
 // ------------------------------------------------------------------------------------------------- where its rows are
-
-void Cursor::open(std::int64_t began) {
-    const Lock lock(engine_.mutex_);
-    engine_.attach(this);
-    mark_ = now();
-    engine_.meter_.counts.wait_ns += mark_ - began;
-    engine_.meter_.counts.elapsed_ns += mark_ - began;
-    engine_.pace_.skip_gap(mark_);
-}
 
 void Cursor::seek(std::uint64_t position) {
     Lock lock(engine_.mutex_);
@@ -159,8 +158,7 @@ void Cursor::release_buffers(Ticket &ticket) noexcept {
 
 // How many tickets may be out for whoever asks for batches.
 std::size_t Cursor::room() const noexcept {
-    const std::size_t most = tickets_.size() - 1;
-    return is_shared() ? most : std::min(most, std::max<std::size_t>(1, n_asking_));
+    return is_shared() ? n_most_ : std::min(n_most_, std::max<std::size_t>(1, n_asking_));
 }
 
 // Makes ticket number n_taken_ of the next rows, which stay in the window if the lock is kept until it is delivered.
@@ -176,7 +174,13 @@ Status Cursor::draw(bool keeps_lock, Piece &piece) {
     std::uint64_t unit = 0;
     const std::size_t n_more = is_shared() ? 0 : kAheadRows;
     if (!draw_.refill(n, n_more, &unit)) {
-        if (keeps_lock || !draw_.is_untouched(unit)) return Status::kUnprepared;
+        if (!draw_.is_untouched(unit)) return Status::kUnprepared;
+        if (draw_.has_small_units()) {
+            (void)draw_.prepare(unit, {nullptr, nullptr});
+            draw_.end_unit(unit);
+            return draw(keeps_lock, piece);
+        }
+        if (keeps_lock) return Status::kUnprepared;
         draw_.begin_unit(unit);
         piece.kind = Piece::Kind::kUnit;
         piece.unit = unit;
@@ -209,7 +213,7 @@ Status Cursor::draw(bool keeps_lock, Piece &piece) {
 }
 
 void Cursor::claim_part(Ticket &ticket, Piece &piece) noexcept {
-    const std::size_t n = (ticket.n + ticket.n_parts - 1) / ticket.n_parts;
+    const std::size_t n = ticket.n_parts == 1 ? ticket.n : (ticket.n + ticket.n_parts - 1) / ticket.n_parts;
     piece.kind = Piece::Kind::kPart;
     piece.ticket = &ticket;
     piece.first = std::min(ticket.n, ticket.n_claimed++ * n);
@@ -297,8 +301,9 @@ void Cursor::perform(Lock &lock, const Piece &piece) noexcept {
 
 Status Cursor::take(std::uint64_t *number) {
     const Lock lock(engine_.mutex_);
+    if (!has_begun_) begin_epoch();
     for (;;) {
-        if (n_out() == tickets_.size() - 1) return Status::kFull;
+        if (n_out() == n_most_) return Status::kFull;
         *number = n_taken_;
         Piece piece;
         const Status status = draw(false, piece);
@@ -336,7 +341,7 @@ Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) no
     batch.n = next.n;
     batch.position = next.position;
     batch.number = n_delivered_++;
-    std::copy(next.buffers, next.buffers + engine_.n_columns(), batch.buffers);
+    for (std::size_t i = 0; i < engine_.n_columns(); ++i) batch.buffers[i] = next.buffers[i];
     delivered_.store(next.position + next.n, std::memory_order_relaxed);
     is_starved_ = false;
 
@@ -348,6 +353,17 @@ Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) no
         engine_.pace_.delivered(n, left, (left - entered) * static_cast<std::int64_t>(n));
     }
     return Status::kOk;
+}
+
+// A batch is asked for, for the first time.
+void Cursor::begin_epoch() noexcept {
+    engine_.attach(this);
+    has_begun_ = true;
+    const std::int64_t began = now();
+    engine_.meter_.counts.wait_ns += began - mark_;
+    engine_.meter_.counts.elapsed_ns += began - mark_;
+    engine_.pace_.skip_gap(began);
+    mark_ = began;
 }
 
 // There is no further batch: says so, once, to the counts.
@@ -389,6 +405,7 @@ Status Cursor::try_next(Batch &batch, bool may_fill) noexcept {
     Lock lock(engine_.mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return Status::kBusy;
     if (engine_.is_closed()) return Status::kClosed;
+    if (!has_begun_) begin_epoch();
     const std::int64_t entered = engine_.meter_.is_due() ? now() : 0;
     Status status = Status::kBusy;
     if (n_out() > 0) {
@@ -404,6 +421,7 @@ Status Cursor::try_next(Batch &batch, bool may_fill) noexcept {
 
 Status Cursor::next(Batch &batch) noexcept {
     Lock lock(engine_.mutex_);
+    if (!has_begun_) begin_epoch();
     const std::int64_t entered = engine_.meter_.is_due() ? now() : 0;
     bool is_ready = true, has_spun = false;
     std::int64_t until = 0;

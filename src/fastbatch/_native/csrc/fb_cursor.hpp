@@ -48,15 +48,13 @@ class Cursor {
   public:
     // Rows come from `order`, the state of context.epoch of `sampler`, which the cursor ends; or, with order == nullptr,
     // from feed(). The first is the one at context.position. With a batch_size of 0 each feed() is a batch.
+    // The epoch was asked for at `began`.
     Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_context context, std::size_t batch_size,
-           bool drop_last);
+           bool drop_last, std::int64_t began);
     // Waits for those who are filling a ticket of it.
     ~Cursor();
     Cursor(const Cursor &) = delete;
     Cursor &operator=(const Cursor &) = delete;
-
-    // Its batches will be asked for from now on; the epoch was asked for at `began`.
-    void open(std::int64_t began);
 
     // The next batch begins at `position`. Tickets that are out are dropped.
     void seek(std::uint64_t position);
@@ -90,14 +88,15 @@ class Cursor {
     // Tickets that are out and not delivered are put back in order: none of their rows is lost.
     void put_back();
 
-    // Nobody will ask for a batch any more: tickets are put back, nothing is filled.
+    // Nobody will ask for a batch any more: tickets are dropped, nothing is filled.
     void cancel();
-    // The cursor of the next epoch, if it was begun: the caller's from here on. kPatience: it is being begun.
-    Status release_successor(Cursor **successor);
-    // The order of an epoch that is over, for another one to use its memory.
-    void *release_order();
-    // Memory of such an order, for the successor.
-    void give_spare(void *order);
+    // The same where nobody has to be waited for; else false.
+    bool try_cancel();
+    // Of an epoch that is over: the cursor of the next one, if it was begun, and the memory of this one's order; the
+    // caller's from here on. With `waits`, for those who still work on either: kPatience if that takes long; else kBusy.
+    Status hand_on(Cursor **successor, void **order, bool waits);
+    // The next epoch, begun ahead, is asked for at `began`; its own successor may use the memory of `order`, or nullptr.
+    void take_over(void *order, std::int64_t began) noexcept;
 
     // Rows of the epoch before the first that was not delivered.
     std::uint64_t delivered() const noexcept { return delivered_.load(std::memory_order_relaxed); }
@@ -135,7 +134,7 @@ class Cursor {
         fb_poll poll = {nullptr, nullptr};  // for a unit
     };
 
-    Ticket &ticket(std::uint64_t number) noexcept { return tickets_[number % tickets_.size()]; }
+    Ticket &ticket(std::uint64_t number) noexcept { return tickets_[number & (tickets_.size() - 1)]; }
     std::size_t n_out() const noexcept { return static_cast<std::size_t>(n_taken_ - n_delivered_); }
     // Whether threads fill tickets beside whoever asks for them.
     bool is_shared() const noexcept { return engine_.pace_.is_on(); }
@@ -157,7 +156,9 @@ class Cursor {
 
     Status deliver_locked(Batch &batch, bool ready, std::int64_t entered) noexcept;
     Status next_locked(Batch &batch, std::int64_t entered) noexcept;
+    void begin_epoch() noexcept;
     void end_epoch() noexcept;
+    void drop_tickets() noexcept;
     void pause(Lock &lock);
     void resume() noexcept;
     void restore(std::uint64_t first);
@@ -183,12 +184,14 @@ class Cursor {
     std::size_t n_filling_ = 0;     // of these, parts of tickets
     std::size_t n_asking_ = 0;      // threads in next()
     std::size_t n_waiting_ = 0;     // of these, those that sleep
-    std::int64_t mark_ = 0;         // the epoch's time up to here has been counted
+    std::int64_t mark_;             // the epoch's time up to here has been counted
+    bool has_begun_ = false;        // its batches are asked for
     std::atomic<bool> is_cancelled_{false};
 
-    // Ticket number k stands at k % size. There is one more than may be out, so that what was delivered last can be
-    // taken back.
+    // Ticket number k stands at k modulo the size, a power of 2. It has room for one more than may be out, so that what
+    // was delivered last can be taken back.
     std::vector<Ticket> tickets_;
+    const std::size_t n_most_;       // that may be out
     std::vector<Buffer *> buffers_;  // (n_tickets, n_columns)
     alignas(64) std::uint64_t n_taken_ = 0;  // the end that is filled
     std::uint64_t n_claimed_ = 0;            // tickets all of whose parts are claimed, or delivered

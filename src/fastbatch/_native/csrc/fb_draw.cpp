@@ -45,22 +45,6 @@ void Draw::feed(const void *rows, std::size_t n, bool is_batch) {
     tail_ += n;
 }
 
-std::uint64_t Draw::left() const noexcept {
-    if (order_ == nullptr) return 0;
-    const std::uint64_t drawn = position_ + n_waiting();
-    return drawn < sampler_.length ? sampler_.length - drawn : 0;
-}
-
-std::size_t Draw::next_size(std::size_t batch_size) const noexcept {
-    if (is_hungry(batch_size)) return 0;
-    const std::size_t wanted = batch_size > 0 || sizes_.empty() ? batch_size : sizes_.front();
-    return static_cast<std::size_t>(std::min<std::uint64_t>(wanted, n_waiting() + left()));
-}
-
-bool Draw::is_hungry(std::size_t batch_size, std::size_t n) const noexcept {
-    return is_fed_ && !is_over_ && (batch_size > 0 ? n_waiting() / batch_size : sizes_.size()) < n;
-}
-
 // Whether the units of [position, position + n) are prepared; else the first that is not.
 bool Draw::is_prepared(std::uint64_t position, std::uint64_t n, std::uint64_t *unprepared) noexcept {
     if (units_.empty()) return true;
@@ -74,10 +58,10 @@ bool Draw::is_prepared(std::uint64_t position, std::uint64_t n, std::uint64_t *u
     return true;
 }
 
-bool Draw::refill(std::size_t n, std::size_t n_more, std::uint64_t *unprepared) {
+bool Draw::draw_burst(std::size_t n, std::size_t n_more, std::uint64_t *unprepared) {
     const std::size_t kept = n_waiting();
     const std::uint64_t there = left(), position = position_ + kept;
-    if (kept >= n + n_more || there == 0) return true;
+    if (there == 0) return true;
     std::size_t drawn = static_cast<std::size_t>(std::min<std::uint64_t>(there, std::max(n + n_more - kept, kBurstRows)));
     if (!is_prepared(position, drawn, unprepared)) {
         if (kept >= n) return true;
@@ -90,12 +74,6 @@ bool Draw::refill(std::size_t n, std::size_t n_more, std::uint64_t *unprepared) 
     tail_ = kept + drawn;
     sampler_.draw(order_, position, window_.data() + kept * row_width_, drawn);
     return true;
-}
-
-void Draw::pop(std::size_t n) noexcept {
-    head_ += n;
-    position_ += n;
-    if (!sizes_.empty()) sizes_.pop_front();
 }
 
 void Draw::restore(std::vector<char> &&rows, const std::vector<std::size_t> &sizes) {

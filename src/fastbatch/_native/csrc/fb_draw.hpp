@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <vector>
 
 extern "C" {
@@ -38,18 +37,31 @@ class Draw {
     void end_feed() noexcept { is_over_ = true; }
 
     // Rows of the next batch: `batch_size` of them, or with 0 what was fed as a batch; fewer at the end, 0 after it.
-    std::size_t next_size(std::size_t batch_size) const noexcept;
+    std::size_t next_size(std::size_t batch_size) const noexcept {
+        if (is_hungry(batch_size)) return 0;
+        const std::size_t wanted = batch_size > 0 || sizes_.empty() ? batch_size : sizes_.front();
+        const std::uint64_t there = n_waiting() >= wanted ? wanted : n_waiting() + left();
+        return wanted < there ? wanted : static_cast<std::size_t>(there);
+    }
     // Whether feed() has to come before `n` batches can be taken.
-    bool is_hungry(std::size_t batch_size, std::size_t n = 1) const noexcept;
+    bool is_hungry(std::size_t batch_size, std::size_t n = 1) const noexcept {
+        return is_fed_ && !is_over_ && (batch_size > 0 ? n_waiting() / batch_size : sizes_.size()) < n;
+    }
     // Brings the next n rows into the window, of next_size(), and `n_more` where it can. False: unit *unprepared has to
     // be prepared first.
-    bool refill(std::size_t n, std::size_t n_more, std::uint64_t *unprepared);
+    bool refill(std::size_t n, std::size_t n_more, std::uint64_t *unprepared) {
+        return n_waiting() >= n + n_more || draw_burst(n, n_more, unprepared);
+    }
 
     // The window: rows drawn and in no ticket.
     std::size_t n_waiting() const noexcept { return tail_ - head_; }
     const char *rows() const noexcept { return window_.data() + head_ * row_width_; }  // (n_waiting, row width)
     std::uint64_t position() const noexcept { return position_; }                      // of its first row in the epoch
-    void pop(std::size_t n) noexcept;
+    void pop(std::size_t n) noexcept {
+        head_ += n;
+        position_ += n;
+        if (!sizes_.empty()) sizes_.erase(sizes_.begin());
+    }
     // Rows come back to the front; `sizes` is that of each batch where they were fed as such.
     void restore(std::vector<char> &&rows, const std::vector<std::size_t> &sizes);
 
@@ -61,13 +73,21 @@ class Draw {
     void begin_unit(std::uint64_t unit) noexcept { units_[unit] = Unit::kBeingPrepared; }
     void end_unit(std::uint64_t unit) noexcept { units_[unit] = Unit::kPrepared; }
     int prepare(std::uint64_t unit, fb_poll poll) const { return sampler_.prepare(order_, unit, poll); }
+    // Whether a unit takes microseconds.
+    bool has_small_units() const noexcept { return sampler_.length <= kSmallRows; }
     // Counts the units that were drawn from: when it has risen, others may be prepared.
     std::uint64_t unit_reached() const noexcept { return unit_reached_; }
 
   private:
+    static constexpr std::uint64_t kSmallRows = 4096;
     enum class Unit : unsigned char { kUntouched, kBeingPrepared, kPrepared };
 
-    std::uint64_t left() const noexcept;  // rows of the order beyond the window
+    // Rows of the order beyond the window.
+    std::uint64_t left() const noexcept {
+        const std::uint64_t drawn = position_ + n_waiting();
+        return order_ != nullptr && drawn < sampler_.length ? sampler_.length - drawn : 0;
+    }
+    bool draw_burst(std::size_t n, std::size_t n_more, std::uint64_t *unprepared);
     bool is_prepared(std::uint64_t position, std::uint64_t n, std::uint64_t *unprepared) noexcept;
 
     const fb_sampler &sampler_;
@@ -80,7 +100,7 @@ class Draw {
     std::vector<char> window_;  // [head_, tail_) of it wait
     std::size_t head_ = 0, tail_ = 0;
     std::uint64_t position_ = 0;
-    std::deque<std::size_t> sizes_;  // of batches that were fed as such
+    std::vector<std::size_t> sizes_;  // of batches that were fed as such: a few
     bool is_over_ = false;           // nothing more will be fed
 };
 

@@ -1,6 +1,7 @@
 #include "fb_engine.hpp"
 
 #include <algorithm>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -102,7 +103,12 @@ bool Engine::acquire(std::size_t n, Buffer **buffers) noexcept {
 
 // ------------------------------------------------------------------------------------------------------------- threads
 
-void Engine::attach(Cursor *cursor) { cursors_.push_back(cursor); }
+void Engine::attach(Cursor *cursor) noexcept {
+    try {
+        cursors_.push_back(cursor);
+    } catch (const std::bad_alloc &) {  // whoever asks for its batches fills them
+    }
+}
 
 void Engine::detach(Cursor *cursor) noexcept {
     cursors_.erase(std::remove(cursors_.begin(), cursors_.end(), cursor), cursors_.end());

@@ -74,7 +74,7 @@ class Engine {
     friend class Cursor;
 
     bool acquire(std::size_t n, Buffer **buffers) noexcept;
-    void attach(Cursor *cursor);
+    void attach(Cursor *cursor) noexcept;
     void detach(Cursor *cursor) noexcept;
     void start_threads() noexcept;
     void run();
