@@ -19,7 +19,15 @@ NATIVE = Path("src/fastbatch/_native")
 SANITIZE = os.environ.get("FASTBATCH_SANITIZE", "")
 DEBUG = os.environ.get("FASTBATCH_DEBUG", "") == "1"
 
-ENGINE = ["fb_ahead.cpp", "fb_cursor.cpp", "fb_draw.cpp", "fb_engine.cpp", "fb_pace.cpp", "fb_pool.cpp"]
+ENGINE = [
+    "fb_ahead.cpp",
+    "fb_asking.cpp",
+    "fb_cursor.cpp",
+    "fb_draw.cpp",
+    "fb_engine.cpp",
+    "fb_pace.cpp",
+    "fb_pool.cpp",
+]
 
 # Extension module -> the C and C++ files beside it.
 EXTENSIONS = {

@@ -107,6 +107,17 @@ def test_digits_resume_delivers_each_row_once_in_the_same_order(tmp_path):
     assert "in the order of an epoch without a break: True" in printed
 
 
+def test_mapped_table_is_learned_from_while_it_is_watched(tmp_path):
+    printed = run_example("mapped_table.py", tmp_path)
+    shares = [float(share) for share in re.findall(r"epoch \d: ([\d.]+) right, 391 batches of 200000 rows", printed)]
+    assert len(shares) == 2
+    assert shares[0] > 0.9
+    assert shares[1] > 0.95
+    assert len(re.findall(r"waited for data: [\d.]+% of the time", printed)) == 2
+    assert "threads: 1, as asked for, fill batches ahead" in printed
+    assert "map: on 1 Python threads, in order" in printed
+
+
 def test_the_readmes_ten_lines_run():
     readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
     names = {}

@@ -12,8 +12,12 @@ module           what it holds                                                 C
 ``sampler``      which rows, in which order: one class for each kind of order  ``fb_sampler`` and its kinds
 ``column``       how to write rows into a slot                                 ``fb_column``, ``fb_gather``
 ``structure``    batches in the shape of the user's data
-``engine``       tickets, slots, leases, the iterator                          ``fb_pool``, ``fb_cursor``
+``engine``       slots, leases, threads; handing a filled slot over            ``fb_engine``, ``fb_pool``
+``batches``      an epoch's tickets, the iterator over its batches             ``fb_cursor``, ``fb_ahead``
 ===============  ============================================================  =========================
 
-The C files know no Python; ``fb_pool`` and ``fb_cursor`` are C++17, for its threads, locks and atomics.
+The C files know no Python. The engine's are C++17, for its threads, locks and atomics: ``fb_engine`` owns slots and
+threads, ``fb_cursor`` the tickets of one epoch (``fb_asking``: for whoever asks for its batches; ``fb_ahead``: what
+threads do before anybody asks), ``fb_draw`` the rows that are in no ticket, ``fb_pace`` whether threads fill at all,
+``fb_meter`` the counts, ``fb_pool`` buffers and their leases.
 """

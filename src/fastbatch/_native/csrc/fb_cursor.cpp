@@ -1,7 +1,6 @@
 #include "fb_cursor.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -12,12 +11,6 @@ namespace {
 
 // Rows beyond a batch that its columns are told of, so that they can be on their way when the next one begins.
 constexpr std::size_t kAheadRows = 128;
-
-// A batch is filled in parts of about this size: two threads then share one, and neither waits long for the other.
-constexpr std::size_t kPartNbytes = 1 << 20;
-
-// How long to spin before sleeping: to be woken takes 20-30 us on a virtual machine.
-constexpr std::int64_t kSpinNs = 30'000;
 
 std::size_t power_of_2_above(std::size_t n) noexcept {
     std::size_t power = 1;
@@ -328,165 +321,6 @@ Status Cursor::fill(std::uint64_t number) {
 Status Cursor::deliver(Batch &batch) {
     const Lock lock(engine_.mutex_);
     return deliver_locked(batch, true, 0);
-}
-
-// ------------------------------------------------------------------------------------------------- for whoever asks
-
-Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) noexcept {
-    if (n_out() == 0) return Status::kNotFilled;
-    Ticket &next = ticket(n_delivered_);
-    if (!next.is_filled.load(std::memory_order_relaxed)) return Status::kNotFilled;
-    next.is_filled.store(false, std::memory_order_relaxed);
-    next.has_buffers = false;
-    batch.n = next.n;
-    batch.position = next.position;
-    batch.number = n_delivered_++;
-    for (std::size_t i = 0; i < engine_.n_columns(); ++i) batch.buffers[i] = next.buffers[i];
-    delivered_.store(next.position + next.n, std::memory_order_relaxed);
-    is_starved_ = false;
-
-    const std::int64_t left = entered > 0 ? now() : 0;
-    const std::uint64_t n = engine_.meter_.delivered(next.n, next.n * row_nbytes_, ready, entered, left);
-    if (left > 0) {
-        engine_.meter_.counts.elapsed_ns += left - mark_;
-        mark_ = left;
-        engine_.pace_.delivered(n, left, (left - entered) * static_cast<std::int64_t>(n));
-    }
-    return Status::kOk;
-}
-
-// A batch is asked for, for the first time.
-void Cursor::begin_epoch() noexcept {
-    engine_.attach(this);
-    has_begun_ = true;
-    const std::int64_t began = now();
-    engine_.meter_.counts.wait_ns += began - mark_;
-    engine_.meter_.counts.elapsed_ns += began - mark_;
-    engine_.pace_.skip_gap(began);
-    mark_ = began;
-}
-
-// There is no further batch: says so, once, to the counts.
-void Cursor::end_epoch() noexcept {
-    if (has_ended_) return;
-    has_ended_ = true;
-    const std::int64_t ended = now();
-    ++engine_.meter_.counts.n_epochs;
-    engine_.meter_.counts.elapsed_ns += ended - mark_;
-    mark_ = ended;
-}
-
-Status Cursor::next_locked(Batch &batch, std::int64_t entered) noexcept {
-    Piece piece;
-    try {
-        const Status status = draw(true, piece);
-        if (status == Status::kEnd) end_epoch();
-        if (status == Status::kUnprepared || status == Status::kNoMemory) return Status::kBusy;
-        if (status != Status::kOk) return status;
-    } catch (const std::bad_alloc &) {
-        return Status::kBusy;
-    }
-    Ticket &drawn = ticket(n_delivered_);
-    claim_part(drawn, piece);
-    const std::int64_t began = drawn.weight > 0 ? now() : 0;
-    const std::uint64_t refused = fill_columns(drawn, piece);
-    if (drawn.weight > 0) engine_.meter_.counts.fill_ns += (now() - began) * drawn.weight;
-    drawn.n_done = 1;
-    drawn.is_refused = refused != 0;
-    if (refused != 0) {
-        bad_row_.store(refused - 1, std::memory_order_relaxed);
-        return Status::kBadRow;
-    }
-    drawn.is_filled.store(true, std::memory_order_relaxed);
-    return deliver_locked(batch, false, entered);
-}
-
-Status Cursor::try_next(Batch &batch, bool may_fill) noexcept {
-    Lock lock(engine_.mutex_, std::try_to_lock);
-    if (!lock.owns_lock()) return Status::kBusy;
-    if (engine_.is_closed()) return Status::kClosed;
-    if (!has_begun_) begin_epoch();
-    const std::int64_t entered = engine_.meter_.is_due() ? now() : 0;
-    Status status = Status::kBusy;
-    if (n_out() > 0) {
-        if (deliver_locked(batch, true, entered) == Status::kOk) status = Status::kOk;
-    } else if (may_fill && !is_shared() && n_pausing_ == 0) {
-        status = next_locked(batch, entered);
-    }
-    const bool wakes = status == Status::kOk && wants_help();
-    lock.unlock();
-    if (wakes) engine_.work_.notify_one();
-    return status;
-}
-
-Status Cursor::next(Batch &batch) noexcept {
-    Lock lock(engine_.mutex_);
-    if (!has_begun_) begin_epoch();
-    const std::int64_t entered = engine_.meter_.is_due() ? now() : 0;
-    bool is_ready = true, has_spun = false;
-    std::int64_t until = 0;
-    Status status = Status::kOk;
-    ++n_asking_;
-    for (;;) {
-        if (engine_.is_closed()) {
-            status = Status::kClosed;
-            break;
-        }
-        if (n_out() > 0) {
-            Ticket &head = ticket(n_delivered_);
-            status = deliver_locked(batch, is_ready, entered);
-            if (status == Status::kOk) break;
-            if (head.is_refused && head.n_done == head.n_parts) {
-                status = Status::kBadRow;
-                break;
-            }
-        }
-        is_ready = false;
-        Piece piece;
-        status = claim(room(), piece);
-        if (status == Status::kOk) {
-            const bool is_long = piece.kind == Piece::Kind::kUnit || piece.n * row_nbytes_ >= kPartNbytes;
-            perform(lock, piece);
-            has_spun = false;
-            if (!is_long) continue;
-            const std::int64_t ended = now();
-            if (until == 0) until = ended + kPatienceNs;
-            if (ended < until) continue;
-            status = Status::kPatience;
-            break;
-        }
-        if (n_out() == 0 && status == Status::kEnd) end_epoch();
-        if (n_out() == 0 && status != Status::kFull && status != Status::kUnprepared) break;
-        if (!await(lock, has_spun, until)) {
-            status = Status::kPatience;
-            break;
-        }
-    }
-    --n_asking_;
-    const bool wakes = status == Status::kOk && wants_help();
-    lock.unlock();
-    if (wakes) engine_.work_.notify_one();
-    return status;
-}
-
-// Waits for somebody else's piece of work: spins once, then sleeps. False: patience is at its end.
-bool Cursor::await(Lock &lock, bool &has_spun, std::int64_t &until) {
-    const std::int64_t began = now();
-    if (until == 0) until = began + kPatienceNs;
-    if (!has_spun) {
-        has_spun = true;
-        const Ticket *head = n_out() > 0 ? &ticket(n_delivered_) : nullptr;
-        lock.unlock();
-        while (head != nullptr && !head->is_filled.load(std::memory_order_acquire) && now() - began < kSpinNs)
-            for (int i = 0; i < 16; ++i) FB_RELAX();
-        lock.lock();
-        return true;
-    }
-    if (began >= until) return false;
-    ++n_waiting_;
-    engine_.done_.wait_for(lock, std::chrono::nanoseconds(until - began));
-    --n_waiting_;
-    return true;
 }
 
 }  // namespace fb

@@ -41,6 +41,9 @@ struct Batch {
     Buffer **buffers = nullptr;  // the receiver's array, with room for one per column
 };
 
+// A batch is filled in parts of about this size: two threads then share one, and neither waits long for the other.
+constexpr std::size_t kPartNbytes = 1 << 20;
+
 // Whoever waits looks for signals so often.
 constexpr std::int64_t kPatienceNs = 50'000'000;
 
