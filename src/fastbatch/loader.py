@@ -234,7 +234,9 @@ class Loader:
             if self._indexed is None or self._indexed.number != epoch:
                 self._check_files()
                 self._indexed = None  # its order goes before the next one comes
-                self._indexed = Epoch(self._engine, self._sampler.native, self._key, epoch, 0, self._batch_size)
+                self._indexed = Epoch(
+                    self._engine, self._sampler.native, self._key, epoch, 0, self._batch_size, helped=False
+                )
             return self._indexed.at(i * self._batch_size)
 
     def set_epoch(self, epoch: int) -> None:

@@ -19,6 +19,7 @@ class Epoch:
         *,
         drop_last: bool = False,
         fed: bool = False,
+        helped: bool = True,
         after: Epoch | None = None,
     ) -> Self: ...
     @property

@@ -45,6 +45,8 @@ cdef class Epoch:
         Whether a shorter last batch is left out.
     fed : bool
         Whether the rows come from `feed`, and not from the sampler.
+    helped : bool
+        Whether the engine's threads work for it: not where batches are asked for at random.
     after : Epoch, optional
         The one before. What threads have prepared for this one is taken over, and the memory of its order if it is
         over.
@@ -76,7 +78,7 @@ cdef class Epoch:
     cdef object __weakref__
 
     def __cinit__(self, Engine engine not None, Sampler sampler not None, key, uint64_t number, uint64_t position,
-                  size_t batch_size, *, bint drop_last=False, bint fed=False, Epoch after=None):
+                  size_t batch_size, *, bint drop_last=False, bint fed=False, bint helped=True, Epoch after=None):
         self.process = generation()
         if sampler.sampler.n_rows > engine.n_rows:
             raise ValueError(f"the sampler draws from {sampler.n} rows, the columns have {engine.n_rows}")
@@ -89,9 +91,9 @@ cdef class Epoch:
         self.drop_last = drop_last
         self.is_fed = fed
         self.keeps_gil = self.is_small(batch_size)
-        self.begin(position, batch_size, after)
+        self.begin(position, batch_size, helped, after)
 
-    cdef int begin(self, uint64_t position, size_t batch_size, Epoch after) except -1:
+    cdef int begin(self, uint64_t position, size_t batch_size, bint helped, Epoch after) except -1:
         cdef int64_t began = now()
         cdef fb_context context
         cdef fb_key root = key_from_words(self.key)
@@ -118,7 +120,7 @@ cdef class Epoch:
             order = self.sampler.begin(root, self.number, order)
         try:
             self.cursor = new Cursor(self.engine.engine[0], self.sampler.sampler[0], order, context, batch_size,
-                                     self.drop_last, began)
+                                     self.drop_last, helped, began)
         except BaseException:
             if order != NULL:
                 self.sampler.sampler.end(order)

@@ -121,7 +121,7 @@ cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
 
     cdef cppclass Cursor:
         Cursor(CppEngine &engine, const fb_sampler &sampler, void *order, fb_context context, size_t batch_size,
-               cbool drop_last, int64_t began) except +
+               cbool drop_last, cbool is_helped, int64_t began) except +
         void seek(uint64_t position) except +
         void feed(const void *rows, size_t n) except +
         void end_feed()

@@ -32,19 +32,19 @@ Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) no
     if (left > 0) {
         engine_.meter_.counts.elapsed_ns += left - mark_;
         mark_ = left;
-        engine_.pace_.delivered(n, left, (left - entered) * static_cast<std::int64_t>(n));
+        if (is_helped_) engine_.pace_.delivered(n, left, (left - entered) * static_cast<std::int64_t>(n));
     }
     return Status::kOk;
 }
 
 // A batch is asked for, for the first time.
 void Cursor::begin_epoch() noexcept {
-    engine_.attach(this);
+    if (is_helped_) engine_.attach(this);
     has_begun_ = true;
     const std::int64_t began = now();
     engine_.meter_.counts.wait_ns += began - mark_;
     engine_.meter_.counts.elapsed_ns += began - mark_;
-    engine_.pace_.skip_gap(began);
+    if (is_helped_) engine_.pace_.skip_gap(began);
     mark_ = began;
 }
 

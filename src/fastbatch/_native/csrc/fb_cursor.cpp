@@ -21,11 +21,12 @@ std::size_t power_of_2_above(std::size_t n) noexcept {
 }  // namespace
 
 Cursor::Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_context context, std::size_t batch_size,
-               bool drop_last, std::int64_t began)
+               bool drop_last, bool is_helped, std::int64_t began)
     : engine_(engine),
       sampler_(sampler),
       context_(context),
       drop_last_(drop_last),
+      is_helped_(is_helped),
       batch_size_(batch_size),
       mark_(began),
       tickets_(power_of_2_above(std::max<std::size_t>(1, engine.n_ahead()))),

@@ -51,9 +51,9 @@ class Cursor {
   public:
     // Rows come from `order`, the state of context.epoch of `sampler`, which the cursor ends; or, with order == nullptr,
     // from feed(). The first is the one at context.position. With a batch_size of 0 each feed() is a batch.
-    // The epoch was asked for at `began`.
+    // The epoch was asked for at `began`. Threads do nothing for it unless `is_helped`.
     Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_context context, std::size_t batch_size,
-           bool drop_last, std::int64_t began);
+           bool drop_last, bool is_helped, std::int64_t began);
     // Waits for those who are filling a ticket of it.
     ~Cursor();
     Cursor(const Cursor &) = delete;
@@ -140,7 +140,7 @@ class Cursor {
     Ticket &ticket(std::uint64_t number) noexcept { return tickets_[number & (tickets_.size() - 1)]; }
     std::size_t n_out() const noexcept { return static_cast<std::size_t>(n_taken_ - n_delivered_); }
     // Whether threads fill tickets beside whoever asks for them.
-    bool is_shared() const noexcept { return engine_.pace_.is_on(); }
+    bool is_shared() const noexcept { return is_helped_ && engine_.pace_.is_on(); }
     // Whether threads prepare the order ahead.
     bool is_prepared_ahead() const noexcept;
     bool is_succession_due() const noexcept;
@@ -172,7 +172,7 @@ class Cursor {
     Engine &engine_;
     const fb_sampler &sampler_;
     const fb_context context_;
-    const bool drop_last_;
+    const bool drop_last_, is_helped_;
     std::size_t row_nbytes_ = 0;  // of all columns
     std::atomic<std::size_t> batch_size_;
 
