@@ -49,7 +49,7 @@ def torch_dataloader(stage):
 
 def fastbatch_loader(stage):
     data = np.ones(stage.units, np.uint8)
-    loader = fb.Loader(data, BATCH, shuffle=True, seed=0)
+    loader = fb.Loader(data, BATCH, shuffle=True, seed=0, threads=0)  # else the next epoch's order is begun ahead
     yield
     # To the end of the epoch, because an order may grow while it is consumed.
     for number, _batch in enumerate(loader):

@@ -16,7 +16,7 @@ class Strip(Stage):
         self.units = int(2_000_000 * scale)
         self.X = np.empty((self.units, 256), np.float32)
         np.add(np.arange(self.units)[:, None], np.arange(256), out=self.X, casting="unsafe")
-        self.loader = fb.Loader(self.X, BATCH)
+        self.loader = fb.Loader(self.X, BATCH, threads=0)
         self.out = np.ones((BATCH, 256), np.float32)
         self.out_bare = roofline.aligned((BATCH, 256), np.float32)
 

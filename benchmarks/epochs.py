@@ -11,7 +11,8 @@ import fastbatch as fb
 from benchmarks import roofline
 from benchmarks.measure import Stage
 
-# One core for everyone: with more, torch sometimes stalls in its thread pool for longer than an epoch.
+# One core for everyone (bench_engine.py has the threads): with more, torch sometimes stalls in its thread pool for longer
+# than an epoch.
 torch.set_num_threads(1)
 
 
@@ -26,8 +27,8 @@ class Epoch(Stage):
         self.X_tensor, self.y_tensor = torch.from_numpy(self.X), torch.from_numpy(self.y)
         self.rng = np.random.default_rng(0)
 
-        self.loader = fb.Loader((self.X, self.y), batch, shuffle=True, seed=0)
-        self.tensor_loader = fb.Loader((self.X_tensor, self.y_tensor), batch, shuffle=True, seed=0)
+        self.loader = fb.Loader((self.X, self.y), batch, shuffle=True, seed=0, threads=0)
+        self.tensor_loader = fb.Loader((self.X_tensor, self.y_tensor), batch, shuffle=True, seed=0, threads=0)
         self.dataloader = DataLoader(TensorDataset(self.X_tensor, self.y_tensor), batch_size=batch, shuffle=True)
 
         self.order = np.arange(n, dtype=np.uint32)
@@ -39,7 +40,7 @@ class Epoch(Stage):
         if contender in GIVEN_ORDER:
             self.rng.shuffle(self.order)
         if contender is fastbatch_given_order:
-            self.given_loader = fb.Loader((self.X, self.y), self.batch, sampler=self.order)
+            self.given_loader = fb.Loader((self.X, self.y), self.batch, sampler=self.order, threads=0)
 
     def check(self, contender):
         ids = []

@@ -101,7 +101,8 @@ def write(folder, machine, records):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps({"machine": machine, "cases": records}, indent=1) + "\n")
     (folder / "results.md").write_text(
-        "# Benchmark results\n\nWritten by `python -m benchmarks`: medians of interleaved repeats, one core.\n\n"
+        "# Benchmark results\n\nWritten by `python -m benchmarks`: medians of interleaved repeats; one core,\n"
+        "but for the cases of `bench_engine.py`.\n\n"
         + "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in machine.items())
         + f"\n\n## Asked and reached\n\n{goal_table(records)}\n\n## Every contender\n\n{contender_table(records)}\n"
     )
@@ -146,6 +147,6 @@ def draw(path, machine, records):
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(loc="lower right", frameon=False, fontsize=8)
     versions = ", ".join(f"{name} {machine[name]}" for name in ("fastbatch", "numpy", "torch", "python"))
-    figure.suptitle(f"fastbatch on one core of {machine['cpu']}\n{versions}", fontsize=9)
+    figure.suptitle(f"fastbatch on {machine['cpu']}\n{versions}", fontsize=9)
     figure.savefig(path, dpi=110)
     plt.close(figure)
