@@ -11,8 +11,8 @@ import fastbatch as fb
 from benchmarks import roofline
 from benchmarks.measure import Stage
 
-# One core for everyone (bench_engine.py has the threads): with more, torch sometimes stalls in its thread pool for longer
-# than an epoch.
+# One core for everyone (bench_engine.py has the threads): with more, torch sometimes stalls in its thread pool for
+# longer than an epoch.
 torch.set_num_threads(1)
 
 

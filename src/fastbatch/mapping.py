@@ -2,15 +2,163 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from queue import Empty, SimpleQueue
+from typing import Any, NoReturn
 
-from fastbatch._native.batches import Batches
+from fastbatch import lifetimes
+from fastbatch._native.batches import Batches, Epoch
+
+# Whoever waits looks so often whether there is still something to wait for.
+PATIENCE_SECONDS = 0.05
+
+# How long the end of the interpreter waits for calls of the function that have begun. A thread that is still inside a
+# framework's code when the interpreter is gone can take the process down; one that never returns must not keep it.
+EXIT_SECONDS = 3.0
+
+# What is no batch.
+END = object()
+
+CLOSED = "the Loader is closed"
+FORKED = "this iterator was made in the process that was forked; iterate the Loader anew"
+
+
+class Job:
+    """A batch on its way through the function.
+
+    Attributes
+    ----------
+    name : str
+        The batch in words.
+    position : int
+        Behind the batch.
+    is_done : bool
+        Whether `result`, or `error`, is there.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], batch: Any, name: str, position: int) -> None:
+        self.name = name
+        self.position = position
+        self.is_done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._work: tuple[Callable[[Any], Any], Any] | None = (function, batch)
+        self._is_cancelled = False
+        self._claim = threading.Lock()  # taken for good by whoever runs this, or cancels it
+        self._gate = threading.Lock()  # shut until it is done
+        self._gate.acquire()
+
+    def run(self) -> None:
+        """Call the function, unless somebody else does."""
+        if not self._claim.acquire(blocking=False):
+            return
+        work, self._work = self._work, None
+        assert work is not None
+        function, batch = work
+        try:
+            self.result = function(batch)
+        except BaseException as error:
+            self.error = error
+        del work, batch  # whoever waits finds its memory free
+        self.is_done = True
+        self._gate.release()
+        if self._is_cancelled:
+            self.result = self.error = None
+
+    def cancel(self) -> None:
+        """Nobody wants the result any more."""
+        self._is_cancelled = True
+        if self._claim.acquire(blocking=False):
+            self._work = None
+        self.result = self.error = None
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it is done, but not for longer than so many seconds."""
+        if self._gate.acquire(timeout=seconds):
+            self._gate.release()
+
+    def outcome(self) -> Any:
+        """The result; or raises the error, once."""
+        if self.error is None:
+            return self.result
+        try:
+            self.error.add_note(f"raised by map at {self.name}")
+            if isinstance(self.error, StopIteration):  # which would end the user's loop without a word
+                raise RuntimeError(f"map raised StopIteration at {self.name}") from self.error
+            raise self.error
+        finally:
+            self.error = None  # a cycle, by way of its traceback
+
+
+class Crew:
+    """Threads that do jobs, in one process; they end when this goes.
+
+    They are daemons, so that whoever trains in a thread of its own may go on when the main thread is over.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        self.is_over = False
+        self._n_threads = n_threads
+        self._process = os.getpid()
+        self._threads: list[threading.Thread] = []
+        self._starting = threading.RLock()  # reentrant, because signal handlers may iterate too
+        # Threads hold the queue alone: what they do not work at, they keep alive for nobody.
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+
+    def submit(self, job: Job) -> None:
+        """Have a job done, on this thread where there is no other."""
+        with self._starting:
+            while len(self._threads) < self._n_threads and not self.is_over:
+                self._start_thread()
+        if self.is_over or not self._threads:
+            job.run()
+        else:
+            self._jobs.put(job)
+
+    def end(self) -> None:
+        """Let the threads end when they have done what they have begun; what waits for them is left."""
+        self.is_over = True
+        if self._process != os.getpid():
+            return
+        with contextlib.suppress(Empty):
+            while True:
+                self._jobs.get_nowait()
+        self._jobs.put(None)
+
+    def join(self, seconds: float) -> None:
+        """Wait until the threads have ended, but not for longer than so many seconds."""
+        until = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def __del__(self) -> None:
+        """Whoever had jobs for them is gone."""
+        self.end()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=_work, args=(self._jobs,), name="fastbatch-map", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._n_threads = len(self._threads)
+            warnings.warn(
+                f"the system refused to start a thread: map runs on {self._n_threads}", RuntimeWarning, stacklevel=2
+            )
+        else:
+            self._threads.append(thread)
+
+
+def _work(jobs: SimpleQueue[Job | None]) -> None:
+    while (job := jobs.get()) is not None:
+        job.run()
+        del job  # nothing of it is kept while this waits
+    jobs.put(None)  # for the other threads
 
 
 class Mapping:
@@ -27,43 +175,44 @@ class Mapping:
     def __init__(self, function: Callable[[Any], Any], n_threads: int) -> None:
         self.function = function
         self.n_threads = n_threads
-        self._executor: ThreadPoolExecutor | None = None
-        self._process = os.getpid()
-        self._waits = {"ready": 0, "wait_seconds": 0.0, "elapsed_seconds": 0.0}
-
-    def submit(self, batch: Any) -> Future[Any]:
-        """Begin with a batch."""
-        if self._executor is None or self._process != os.getpid():  # threads do not survive a fork
-            self._process = os.getpid()
-            self._executor = ThreadPoolExecutor(self.n_threads, thread_name_prefix="fastbatch-map")
-        return self._executor.submit(self.function, batch)
+        self.is_closed = False
+        self._start_afresh()
+        lifetimes.register(self)
 
     def waited(self, seconds: float, elapsed: float, *, ready: bool) -> None:
         """Count one batch: how long it was waited for, and how long ago the one before was handed out."""
-        self._waits["ready"] += ready
-        self._waits["wait_seconds"] += seconds
-        self._waits["elapsed_seconds"] += elapsed
+        with self._counting:
+            self._counts["handed_out"] += 1
+            self._counts["ready"] += ready
+            self._counts["wait_seconds"] += seconds
+            self._counts["elapsed_seconds"] += elapsed
 
     def report(self, *, reset: bool) -> dict[str, Any]:
         """What whoever iterates has waited for: the batches that went through the function."""
-        waits = self._waits
-        if reset:
-            self._waits = dict.fromkeys(waits, 0)
-        return waits
+        with self._counting:
+            report = dict(self._counts)
+            if reset:
+                self._forget_counts()
+        return report
 
     def close(self) -> None:
-        """Let the threads end when they have done what they have begun."""
-        if self._executor is not None and self._process == os.getpid():
-            self._executor.shutdown(wait=False)
-        self._executor = None
+        """End the threads, and with an error the iterators."""
+        self.is_closed = True
+        self.crew.end()
 
+    def _forget_counts(self) -> None:
+        self._counts = {"handed_out": 0, "ready": 0, "wait_seconds": 0.0, "elapsed_seconds": 0.0}
 
-class Pending(NamedTuple):
-    """A batch on its way through the function."""
+    def _start_afresh(self) -> None:
+        """In a child after a fork, too: threads and locks of its own."""
+        self.crew = Crew(self.n_threads)
+        self._counting = threading.RLock()  # reentrant, because signal handlers may iterate too
+        self._forget_counts()
 
-    future: Future[Any]
-    name: str
-    position: int  # behind it
+    def _stop_threads(self) -> None:
+        """At the end of the interpreter: whoever iterates goes on without threads."""
+        self.crew.end()
+        self.crew.join(EXIT_SECONDS)
 
 
 class MappedBatches:
@@ -79,8 +228,12 @@ class MappedBatches:
     def __init__(self, batches: Batches, mapping: Mapping) -> None:
         self._batches: Batches | None = batches
         self._mapping = mapping
-        self._pending: deque[Pending] = deque()
-        self._error: BaseException | None = None  # to be raised when what is pending has been handed out
+        self._crew = mapping.crew
+        self._jobs: deque[Job] = deque()
+        self._is_drawing = False
+        # What comes when the jobs have been handed out: the end, or an error.
+        self._is_drawn = False
+        self._error: Exception | None = None
         self._left = 0.0  # when the last batch was handed out
         self._turn = threading.RLock()  # reentrant, because signal handlers may iterate too
 
@@ -96,62 +249,89 @@ class MappedBatches:
         Exception
             What the function raised, with a note that says at which batch; the iterator ends, the Loader does not.
         """
+        if self._crew is not self._mapping.crew:
+            raise RuntimeError(FORKED)
         with self._turn:
             entered = time.perf_counter()
+            is_ready = bool(self._jobs) and self._jobs[0].is_done
             try:
-                result, ready = self._next()
-            except BaseException as error:
-                if not isinstance(error, MemoryError):
-                    self.close()
+                job, epoch = self._next_done()
+            except MemoryError:  # no row is lost, and this can be asked again
+                raise
+            except BaseException:
+                self._end()
+                raise
+            try:
+                result = job.outcome()
+            except BaseException:
+                self._end()
                 raise
             left = time.perf_counter()
-            self._mapping.waited(left - entered, left - (self._left or entered), ready=ready)
+            self._mapping.waited(left - entered, left - (self._left or entered), ready=is_ready)
             self._left = left
+            epoch.relay(job.position)
             return result
-
-    def close(self) -> None:
-        """End the iterator: what is pending is dropped."""
-        self._batches = None
-        while self._pending:
-            self._pending.pop().future.cancel()
 
     def __del__(self) -> None:
         """What nobody will ask for is not begun."""
-        self.close()
+        self._end()
 
-    def _next(self) -> tuple[Any, bool]:
-        batches = self._batches
-        if batches is None:
-            raise StopIteration
-        self._begin_ahead(batches)
-        if not self._pending:
-            error, self._error = self._error, None
-            assert error is not None
-            if isinstance(error, StopIteration):
-                batches.epoch.relay(batches.epoch.delivered, ended=True)
+    def _end(self) -> None:
+        self._batches = None
+        jobs, self._jobs = self._jobs, deque()
+        for job in jobs:
+            job.cancel()
+
+    def _next_done(self) -> tuple[Job, Epoch]:
+        while True:
+            if self._batches is None:
+                raise StopIteration
+            if self._mapping.is_closed:
+                raise RuntimeError(CLOSED)
+            self._begin_ahead(self._batches)
+            epoch = self._batches.epoch
+            if not self._jobs:
+                self._finish(epoch)
+            job = self._jobs[0]
+            while not job.is_done and self._is_next(job) and not self._mapping.is_closed:
+                if self._crew.is_over:
+                    job.run()
+                job.wait(PATIENCE_SECONDS)
+            if job.is_done and self._is_next(job):
+                return self._jobs.popleft(), epoch
+
+    def _is_next(self, job: Job) -> bool:
+        """Whether no signal handler took it while it was waited for."""
+        return bool(self._jobs) and self._jobs[0] is job
+
+    def _finish(self, epoch: Epoch) -> NoReturn:
+        error, self._error = self._error, None
+        if error is not None:
             raise error
-        future, name, position = self._pending[0]
-        ready = future.done()
-        try:
-            result = future.result()
-        except BaseException as error:
-            if not future.done():  # not the function's: a signal came while it was waited for
-                raise
-            error.add_note(f"raised by map at {name}")
-            if isinstance(error, StopIteration):  # which would end the user's loop without a word
-                raise RuntimeError("map raised StopIteration") from error
-            raise
-        self._pending.popleft()
-        batches.epoch.relay(position)
-        return result, ready
+        epoch.relay(epoch.delivered, ended=True)
+        raise StopIteration
 
     def _begin_ahead(self, batches: Batches) -> None:
         """Keep every thread at work, and as many batches ready."""
-        while self._error is None and len(self._pending) < 2 * self._mapping.n_threads:
-            try:
-                batch = next(batches)
-            except (Exception, StopIteration) as error:
-                self._error = error
-                return
-            epoch = batches.epoch
-            self._pending.append(Pending(self._mapping.submit(batch), epoch.last_batch, epoch.delivered))
+        if self._is_drawing:
+            raise RuntimeError("a signal handler asked this iterator for a batch while it drew one")
+        self._is_drawing = True
+        try:
+            while not self._is_drawn and self._error is None and len(self._jobs) < 2 * self._mapping.n_threads:
+                self._draw(batches)
+        finally:
+            self._is_drawing = False
+
+    def _draw(self, batches: Batches) -> None:
+        try:
+            batch = next(batches, END)
+        except Exception as error:
+            self._error = error
+            return
+        if batch is END:
+            self._is_drawn = True
+            return
+        epoch = batches.epoch
+        job = Job(self._mapping.function, batch, epoch.last_batch, epoch.delivered)
+        self._jobs.append(job)
+        self._crew.submit(job)

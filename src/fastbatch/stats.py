@@ -15,7 +15,7 @@ class Stats(NamedTuple):
     epochs : int
         That came to their end.
     batches, samples, nbytes : int
-        Delivered.
+        Delivered; with map threads, those that are on their way through `map` included.
     fill_seconds : float
         Time that filling took, of all threads together.
     wait_seconds : float
@@ -49,11 +49,11 @@ class Stats(NamedTuple):
 
 
 def stats_of(report: dict[str, Any]) -> Stats:
-    """The figures in an engine's report."""
+    """The figures in an engine's report, with those of the map threads in the place of its own."""
     given = {name: report[name] for name in Stats._fields if name in report}
     return Stats(
         wait_share=_share(report["wait_seconds"], report["elapsed_seconds"]),
-        ready_share=_share(report["ready"], report["batches"]),
+        ready_share=_share(report["ready"], report.get("handed_out", report["batches"])),
         **given,
     )
 
