@@ -152,7 +152,7 @@ CASES = [
     ),
     Case(
         name="whole-order",
-        work="whole shuffled epoch, 1e8 rows of 1 byte, batch 65536",
+        work="whole order of 1e8 rows",
         stage=Column,
         contenders=(numpy_permutation, fastbatch_whole_order),
         goals=(Faster(fastbatch_whole_order, (numpy_permutation,), 10),),
