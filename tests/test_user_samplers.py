@@ -275,3 +275,212 @@ def test_a_fixed_order_is_a_sampler_like_any_other():
     expected = [[3, len(X) - 1], [0, 0], [7]]
     assert [batch.tolist() for batch in loader] == [batch.tolist() for batch in loader] == expected
     assert [loader.batch(5, i).tolist() for i in (2, 0, 1)] == [expected[2], expected[0], expected[1]]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Fed ahead, to threads
+# ---------------------------------------------------------------------------------------------------------------------
+
+WORKERS = [(0, 0), (2, 0), (2, 1), (2, 4)]
+fed_ahead = pytest.mark.parametrize(("threads", "prefetch"), WORKERS)
+
+
+class Keeping:
+    """A sampler whose state says how many items were drawn. An item that is an exception is raised."""
+
+    def __init__(self, items):
+        self.items = items
+        self.at = 0
+
+    def __iter__(self):
+        while self.at < len(self.items):
+            item = self.items[self.at]
+            if isinstance(item, BaseException):
+                raise item
+            self.at += 1
+            yield item
+        self.at = 0
+
+    def state_dict(self):
+        return {"at": self.at}
+
+    def load_state_dict(self, state):
+        self.at = state["at"]
+
+
+def raising(items):
+    for item in items:
+        if isinstance(item, BaseException):
+            raise item
+        yield item
+
+
+MAKERS = {"without a state": lambda items: Anew(lambda: raising(items)), "with a state": Keeping}
+
+
+def place(loader):
+    state = loader.state_dict()
+    return state["epoch"], state["position"]
+
+
+@fed_ahead
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@given(
+    items=st.one_of(
+        st.lists(st.integers(-N, N - 1), max_size=60),
+        st.lists(st.lists(st.integers(-N, N - 1), max_size=9), max_size=20),
+    ),
+    batch_size=st.integers(1, 12),
+    drop_last=st.booleans(),
+)
+def test_rows_fed_ahead_come_in_order(make, threads, prefetch, items, batch_size, drop_last):
+    rows = [row % N for item in items for row in (item if isinstance(item, list) else [item])]
+    loader = fb.Loader(
+        X, batch_size, sampler=make(items), drop_last=drop_last, threads=threads, prefetch=prefetch, rows=True
+    )
+    for _ in range(2):
+        batches = list(loader)
+        assert [taken.tolist() for _, taken in batches] == cut(rows, batch_size, drop_last)
+        assert all(np.array_equal(values, taken) for values, taken in batches)
+    loader.close()
+
+
+@fed_ahead
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@given(items=st.lists(st.lists(st.integers(-N, N - 1), min_size=1, max_size=9), max_size=20))
+def test_batches_of_any_size_fed_ahead_keep_theirs(make, threads, prefetch, items):
+    loader = fb.Loader(X, batch_sampler=make(items), threads=threads, prefetch=prefetch)
+    for _ in range(2):
+        assert rows_of(loader) == [[row % N for row in item] for item in items]
+    loader.close()
+
+
+@fed_ahead
+@pytest.mark.parametrize("options", [{"batch_size": 4}, {}], ids=["rows", "batches"])
+def test_no_more_is_drawn_than_the_threads_may_fill(threads, prefetch, options):
+    drawn = []
+
+    def endless():
+        while True:
+            drawn.append(len(drawn) % N)
+            yield drawn[-1] if options else [drawn[-1]] * 4
+
+    which = "sampler" if options else "batch_sampler"
+    loader = fb.Loader(X, threads=threads, prefetch=prefetch, **options, **{which: Anew(endless)})
+    batches = iter(loader)
+    per_batch = 4 if options else 1
+    for i in range(1, 30):
+        assert len(next(batches)) == 4
+        assert per_batch * i <= len(drawn) <= per_batch * (i + prefetch)
+    assert drawn[-1] == (len(drawn) - 1) % N
+    if threads == 0 or prefetch == 0:
+        assert len(drawn) == per_batch * 29
+
+
+@fed_ahead
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize("at", [0, 1, 3, 4, 5, 17])
+@pytest.mark.parametrize("kind", ["ints", "arrays", "batches"])
+def test_an_error_is_raised_when_the_batches_before_it_have_come(threads, prefetch, make, at, kind):
+    rows = [row % N for row in range(3, 3 + at)]
+    items = rows if kind == "ints" else [rows[first : first + 4] for first in range(0, at, 4)]
+    loader = fb.Loader(
+        X,
+        None if kind == "batches" else 4,
+        threads=threads,
+        prefetch=prefetch,
+        **{"batch_sampler" if kind == "batches" else "sampler": make([*items, KeyError("mine"), 1])},
+    )
+    whole = cut(rows, 4, drop_last=kind != "batches")
+    for epoch in range(2):
+        batches, got = iter(loader), []
+        with pytest.raises(KeyError, match="mine"):
+            while True:
+                got.append(next(batches).tolist())
+        assert got[: len(whole)] == whole
+        assert got[len(whole) :] in ([], [rows[4 * len(whole) :]])  # rows that do not fill a batch may come before it
+        assert place(loader) == (epoch, sum(map(len, got)))
+        with pytest.raises(StopIteration):
+            next(batches)
+        assert place(loader) == (epoch, sum(map(len, got)))
+        if make is Keeping:
+            loader._sampler.iterable.at = 0
+
+
+@fed_ahead
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [(N, IndexError), (1.5, TypeError), ("a", (TypeError, ValueError))],
+    ids=["range", "float", "text"],
+)
+@pytest.mark.parametrize("kind", ["ints", "arrays", "batches"])
+def test_a_row_that_is_none_is_refused_when_the_batches_before_it_have_come(threads, prefetch, bad, error, kind):
+    rows = list(range(8))
+    items = [*rows, bad] if kind == "ints" else [rows[:4], rows[4:], [1, bad]]
+    which, batch_size = ("batch_sampler", None) if kind == "batches" else ("sampler", 4)
+    loader = fb.Loader(X, batch_size, threads=threads, prefetch=prefetch, **{which: Keeping(items)})
+    batches = iter(loader)
+    assert [next(batches).tolist(), next(batches).tolist()] == [rows[:4], rows[4:]]
+    with pytest.raises(error):
+        next(batches)
+    assert place(loader) == (0, 8)
+    state = loader.state_dict()
+    mended = fb.Loader(X, batch_size, **{which: Keeping([*items[:-1], 3 if kind == "ints" else [1, 3]])})
+    mended.load_state_dict(state)
+    assert rows_of(mended) == [[3] if kind == "ints" else [1, 3]]
+
+
+@fed_ahead
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_is_no_exception_ends_the_iterator_at_once_and_loses_no_row(threads, prefetch, error):
+    items = [*range(10), error("mine"), *range(10, 17)]
+    loader = fb.Loader(X, 4, sampler=Keeping(items), threads=threads, prefetch=prefetch)
+    batches = iter(loader)
+    got = []
+    with pytest.raises(error, match="mine"):
+        got += list(map(np.ndarray.tolist, [next(batches) for _ in range(3)]))
+    assert next(batches, "end") == "end"
+    epoch, position = place(loader)
+    assert epoch == 0
+    assert position in (0, 4, 8)  # as far as it had come when the sampler was asked for more
+    del items[10]
+    other = fb.Loader(X, 4, sampler=Keeping(items), threads=threads, prefetch=prefetch)
+    other.load_state_dict(loader.state_dict())
+    assert rows_of(other) == cut(list(range(position, 17)), 4)
+
+
+@fed_ahead
+@pytest.mark.parametrize(
+    "items",
+    [
+        list(range(N)),
+        [range(first, first + 1 + first % 7) for first in range(0, 12, 2)],
+        [[], [0, 1, 2], [], [], list(range(3, 14)), [], [14, 15]],
+        [range(N)],
+    ],
+    ids=["ints", "arrays", "some empty", "one array"],
+)
+@pytest.mark.parametrize("batches", [False, True])
+def test_the_place_is_that_of_what_was_delivered_and_not_of_what_was_fed(threads, prefetch, items, batches):
+    if batches:
+        items = [[item] if isinstance(item, int) else item for item in items if isinstance(item, int) or len(item)]
+
+    def make(**options):
+        options = {"batch_sampler": Keeping(items)} if batches else {"sampler": Keeping(items), "batch_size": 3}
+        return fb.Loader(X, threads=threads, prefetch=prefetch, **options)
+
+    expected = rows_of(make())
+    loader = make()
+    for epoch in range(2):
+        iterator = iter(loader)
+        for i in range(len(expected) + 1):
+            assert place(loader) == (epoch, sum(map(len, expected[:i])))
+            state = loader.state_dict()
+            fresh = make()
+            fresh.load_state_dict(state)
+            assert fresh.state_dict() == state
+            assert rows_of(fresh) == expected[i:]
+            if i < len(expected):
+                assert next(iterator).tolist() == expected[i]
+        assert next(iterator, "end") == "end"
+        assert place(loader) == (epoch + 1, 0)

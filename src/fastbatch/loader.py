@@ -309,9 +309,9 @@ class Loader:
 
     def close(self) -> None:
         """Give memory back and end all iterators and threads. Batches that were handed out stay valid."""
+        self._engine.close()  # first, so that nobody begins an epoch at this place once more
         self._move_to(self._place())
         self._indexed = None
-        self._engine.close()
         if self._mapping is not None:
             self._mapping.close()
 

@@ -418,10 +418,16 @@ cdef class Batches:
         cdef object batch
         if self.process != generation():  # before it begins, too: its engine is the parent's
             raise RuntimeError("this iterator was made in the process that was forked; iterate the Loader anew")
-        if self.epoch is None:
-            self.begin(self)
-        elif self.epoch.is_broken or self.is_over:
+        if self.is_over or (self.epoch is not None and self.epoch.is_broken):
             raise StopIteration
+        if self.epoch is None:
+            try:
+                self.begin(self)
+            except (MemoryError, OSError):  # it can be asked again
+                raise
+            except BaseException:
+                self.is_over = True
+                raise
         batch = self.epoch.step() if self.feeder is None else self.fed_step()
         if batch is None:
             self.is_over = True

@@ -32,6 +32,7 @@ cdef fb_source source_of(cnp.ndarray array) noexcept:
     return source
 
 
+@cython.no_gc_clear  # threads read the arrays
 cdef class Column:
     """How to write rows of one array into a slot.
 
@@ -52,6 +53,7 @@ cdef class Column:
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class GatherColumn(Column):
     """Rows copied as they are, from an array whose rows are contiguous.
 
@@ -85,6 +87,7 @@ cdef class GatherColumn(Column):
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class RowNumberColumn(Column):
     """The row numbers of a batch, as int64."""
 

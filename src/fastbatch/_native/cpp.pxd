@@ -89,7 +89,7 @@ cdef extern from "fb_engine.hpp" namespace "fb::Engine" nogil:
 cdef extern from "fb_engine.hpp" namespace "fb" nogil:
     cdef cppclass CppEngine "fb::Engine":
         CppEngine(vector[const fb_column *] columns, const vector[unsigned] &ndims, unsigned n_spare,
-                  Allocator allocator, size_t n_threads, size_t n_ahead, Policy policy) except +
+                  Allocator allocator, size_t n_threads, size_t n_ahead, Policy policy, cbool reads_files) except +
         void close()
         cbool is_closed()
         void stop_threads()

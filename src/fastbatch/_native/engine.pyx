@@ -66,6 +66,7 @@ cdef void end_unused_capsule(object capsule) noexcept:
         tensor.deleter(tensor)
 
 
+@cython.no_gc_clear  # its threads read the columns until they end
 cdef class Engine:
     """The slots of a Loader: a pool of buffers for each column, and how a filled one is handed over.
 
@@ -114,7 +115,7 @@ cdef class Engine:
         self.n_threads = n_threads
         self.is_measured = measured
         self.engine = new CppEngine(native, ndims, <unsigned>max(N_SPARE, n_ahead), memory, n_threads, n_ahead,
-                                    Policy.kMeasured if measured else Policy.kAlways)
+                                    Policy.kMeasured if measured else Policy.kAlways, self.is_blocking)
 
     cdef int check_columns(self) except -1:
         if not 0 < len(self.columns) <= MAX_COLUMNS:

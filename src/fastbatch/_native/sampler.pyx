@@ -22,6 +22,7 @@ cdef enum:
 cdef fb_sampler NO_ROWS = fb_sequential(0)
 
 
+@cython.no_gc_clear
 cdef class Sampler:
     """Which rows, in which order: a pure function of (key, epoch). This class itself draws from no rows."""
 
@@ -81,6 +82,7 @@ cdef int draw_all(const fb_sampler *sampler, void *state, char *out, fb_poll pol
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class Sequential(Sampler):
     """Every row once, in the order of the data."""
 
@@ -95,6 +97,7 @@ cdef class Sequential(Sampler):
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class Shuffled(Sampler):
     """Every row once, in uniformly random order."""
 
@@ -109,6 +112,7 @@ cdef class Shuffled(Sampler):
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class Given(Sampler):
     """Given rows in their given order, the same every epoch.
 
@@ -146,6 +150,7 @@ cdef int check_row_numbers(uint64_t n, cnp.ndarray rows, str name) except -1:
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class Fed(Sampler):
     """Rows that Python hands in while the epoch runs: it begins no order of its own."""
 
@@ -161,6 +166,7 @@ cdef class Fed(Sampler):
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class Balanced(Sampler):
     """Classes dealt round-robin, or by integer shares.
 

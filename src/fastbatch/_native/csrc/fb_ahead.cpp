@@ -75,7 +75,7 @@ bool Cursor::help(Lock &lock, bool parts_only, std::size_t room) {
         return true;
     }
     if (succession_ != Succession::kBegun || room <= n_out()) return false;
-    return successor_->help(lock, parts_only, is_drawn_ ? room - n_out() : 0);
+    return successor_->help(lock, parts_only, is_drawn_ && !engine_.reads_files_ ? room - n_out() : 0);
 }
 
 // What the engine's threads ask every few milliseconds of a longer piece of work: whether to go on. They fill tickets

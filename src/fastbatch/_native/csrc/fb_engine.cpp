@@ -37,10 +37,11 @@ class SignalsBlocked {
 }  // namespace
 
 Engine::Engine(std::vector<const fb_column *> columns, const std::vector<unsigned> &ndims, unsigned n_spare,
-               Allocator allocator, std::size_t n_threads, std::size_t n_ahead, Pace::Policy policy)
+               Allocator allocator, std::size_t n_threads, std::size_t n_ahead, Pace::Policy policy, bool reads_files)
     : columns_(std::move(columns)),
       n_ahead_(n_ahead),
       pace_(n_threads > 0 ? policy : Pace::Policy::kNever, n_ahead),
+      reads_files_(reads_files),
       always_(policy == Pace::Policy::kAlways),
       n_threads_(n_threads) {
     pools_.reserve(columns_.size());
@@ -58,12 +59,15 @@ Engine::Engine(std::vector<const fb_column *> columns, const std::vector<unsigne
 Engine::~Engine() { close(); }
 
 void Engine::close() {
+    {
+        const Lock lock(mutex_);
+        is_closed_.store(true, std::memory_order_relaxed);  // whoever waits need not wait for the threads' last fill
+        done_.notify_all();
+    }
     stop_threads();
     const Lock lock(mutex_);
-    is_closed_.store(true, std::memory_order_relaxed);
     for (Pool *pool : pools_) pool->close();
     pools_.clear();
-    done_.notify_all();
 }
 
 Engine::Slots Engine::slots(std::size_t i) noexcept {

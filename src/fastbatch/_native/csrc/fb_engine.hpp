@@ -33,7 +33,7 @@ class Engine {
     // `n_spare` idle buffers are kept for each column. Up to `n_threads` threads are started when there is work for
     // them; they fill batches ahead as `policy` says, and prepare orders ahead in any case.
     Engine(std::vector<const fb_column *> columns, const std::vector<unsigned> &ndims, unsigned n_spare,
-           Allocator allocator, std::size_t n_threads, std::size_t n_ahead, Pace::Policy policy);
+           Allocator allocator, std::size_t n_threads, std::size_t n_ahead, Pace::Policy policy, bool reads_files);
     ~Engine();
     Engine(const Engine &) = delete;
     Engine &operator=(const Engine &) = delete;
@@ -91,6 +91,7 @@ class Engine {
     Meter meter_;
     Pace pace_;
 
+    const bool reads_files_;  // to be read only in an epoch that has begun: what was truncated before is refused then
     const bool always_;      // threads were asked for, whatever they bring
     std::size_t n_threads_;  // to be started; 0 once they are to end
     std::vector<std::thread> threads_;

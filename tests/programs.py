@@ -1,0 +1,24 @@
+"""Programs for tests of what may crash, hang or end a process: each in a process of its own, with a time limit."""
+
+import os
+import subprocess
+import sys
+
+# Sanitizers reserve more memory than any limit leaves, and report what other tests do not care about.
+SANITIZED = any(name in os.environ for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"))
+
+
+def run_program(program, *arguments, timeout=120, **environment):
+    """Run a Python program, and return what became of it. Its tracebacks are written when it crashes."""
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **environment},
+    )
+
+
+def assert_quiet(done, output=""):
+    """Nothing went wrong, and nothing was said beyond `output`."""
+    assert (done.returncode, done.stderr, done.stdout.strip()) == (0, "", output)
