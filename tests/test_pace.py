@@ -35,10 +35,8 @@ def library(tmp_path_factory):
     path = tmp_path_factory.mktemp("pace") / "libpace.so"
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # a sanitizer's library
     sources = [Path(__file__).with_name("native") / "pace.cpp", CSRC / "fb_pace.cpp"]
-    subprocess.run(
-        [COMPILER, "-std=c++17", "-O1", "-shared", "-fPIC", f"-I{CSRC}", *map(str, sources), "-o", str(path)],
-        check=True,
-    )
+    command = [COMPILER, "-std=c++17", "-O1", "-shared", "-fPIC", f"-I{CSRC}", *map(str, sources), "-o", str(path)]
+    subprocess.run(command, check=True, env=environment)
     library = ctypes.CDLL(str(path))
     pointer, n, ns = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int64
     for name, result, *arguments in [

@@ -25,9 +25,7 @@ ROWS = RNG.integers(0, 300, 350)
 
 def digest_of(loader, n_epochs):
     """What the batches hold, and how they are divided."""
-    return [
-        [(len(rows), hash(values.tobytes()), rows.tobytes()) for values, rows in loader] for _ in range(n_epochs)
-    ]
+    return [[(len(rows), hash(values.tobytes()), rows.tobytes()) for values, rows in loader] for _ in range(n_epochs)]
 
 
 def assert_same(make, threads, prefetch, n_epochs=2):

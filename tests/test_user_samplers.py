@@ -395,8 +395,7 @@ def test_an_error_is_raised_when_the_batches_before_it_have_come(threads, prefet
     for epoch in range(2):
         batches, got = iter(loader), []
         with pytest.raises(KeyError, match="mine"):
-            while True:
-                got.append(next(batches).tolist())
+            got.extend(map(np.ndarray.tolist, batches))
         assert got[: len(whole)] == whole
         assert got[len(whole) :] in ([], [rows[4 * len(whole) :]])  # rows that do not fill a batch may come before it
         assert place(loader) == (epoch, sum(map(len, got)))

@@ -28,8 +28,14 @@ def register(loader: Mortal) -> None:
 
 def _after_fork() -> None:
     count_fork()
+    errors = []
     for loader in list(_ALL):
-        loader._start_afresh()
+        try:
+            loader._start_afresh()
+        except Exception as error:  # of a user's sampler, asked for its state: the others go on
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def _at_exit() -> None:

@@ -231,13 +231,14 @@ class Loader:
         if not 0 <= i < len(self):
             raise IndexError(f"batch {i} is out of range for an epoch of {len(self)} batches")
         with self._indexing:
-            if self._indexed is None or self._indexed.number != epoch:
+            indexed, self._indexed = self._indexed, None  # a signal handler that comes in between makes its own
+            if indexed is None or indexed.number != epoch:
                 self._check_files()
-                self._indexed = None  # its order goes before the next one comes
-                self._indexed = Epoch(
-                    self._engine, self._sampler.native, self._key, epoch, 0, self._batch_size, helped=False
-                )
-            return self._indexed.at(i * self._batch_size)
+                indexed = None  # its order goes before the next one comes
+                indexed = Epoch(self._engine, self._sampler.native, self._key, epoch, 0, self._batch_size, helped=False)
+            batch = indexed.at(i * self._batch_size)
+            self._indexed = indexed
+            return batch
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iterator begin this epoch.
@@ -374,9 +375,9 @@ class Loader:
         _ABANDONED.append((self._engine, self._live, self._indexed))
         self._indexed = None
         self._make_locks()
-        self._move_to(self._place())
         if not self._engine.closed:
             self._engine = self._make_engine()
+        self._move_to(self._place())
 
     def _stop_threads(self) -> None:
         """At the end of the interpreter: go on without threads."""
@@ -422,6 +423,8 @@ class Loader:
                 fed=feed is not None,
                 after=before,
             )
+            if batches.started:  # by a signal handler
+                return
             if self._mapping is not None:
                 epoch.relay(position)
             batches.start(epoch, feed)

@@ -26,7 +26,7 @@ cdef uint64_t QUICK_ROWS = 1 << 16
 
 
 @cython.final
-@cython.no_gc_clear  # the cursor refers to the engine and the sampler until it is gone
+@cython.no_gc_clear  # the cursor refers to the engine and the sampler until it is gone; so are they, and the columns
 cdef class Epoch:
     """One pass over one epoch: where its batches come from, and how far it has got.
 
@@ -66,7 +66,7 @@ cdef class Epoch:
     cdef readonly uint64_t number
     cdef bint drop_last
     cdef bint is_fed
-    cdef bint keeps_gil
+    cdef size_t n_quick      # rows that are filled with the GIL held
     cdef int process         # the generation of processes it was made in
     cdef bint has_ended      # there is no further batch
     cdef bint is_cancelled   # nobody will ask for one
@@ -80,6 +80,8 @@ cdef class Epoch:
     def __cinit__(self, Engine engine not None, Sampler sampler not None, key, uint64_t number, uint64_t position,
                   size_t batch_size, *, bint drop_last=False, bint fed=False, bint helped=True, Epoch after=None):
         self.process = generation()
+        if engine.process != self.process:
+            raise RuntimeError("the engine is that of the process that was forked")
         if sampler.sampler.n_rows > engine.n_rows:
             raise ValueError(f"the sampler draws from {sampler.n} rows, the columns have {engine.n_rows}")
         if batch_size < 1 and not fed:
@@ -90,7 +92,7 @@ cdef class Epoch:
         self.number = number
         self.drop_last = drop_last
         self.is_fed = fed
-        self.keeps_gil = self.is_small(batch_size)
+        self.n_quick = 0 if engine.is_blocking else RELEASE_NBYTES // (engine.row_nbytes + 1)
         self.begin(position, batch_size, helped, after)
 
     cdef int begin(self, uint64_t position, size_t batch_size, bint helped, Epoch after) except -1:
@@ -108,9 +110,9 @@ cdef class Epoch:
             cursor = NULL
         if cursor != NULL:
             self.cursor = cursor
-            cursor.take_over(order, began)
-            if cursor.batch_size() != batch_size:
-                with nogil:
+            with nogil:
+                cursor.take_over(order, began)
+                if cursor.batch_size() != batch_size:
                     cursor.set_batch_size(batch_size)
             return 0
         context.key[0], context.key[1] = root.word[0], root.word[1]
@@ -133,7 +135,8 @@ cdef class Epoch:
         while status != Status.kOk:
             with nogil:
                 status = self.cursor.hand_on(successor, order, True)
-            PyErr_CheckSignals()
+            if status == Status.kPatience:  # nothing is handed on yet
+                PyErr_CheckSignals()
         return 0
 
     cdef bint fits(self, Cursor *successor, uint64_t position, Epoch after):
@@ -159,9 +162,6 @@ cdef class Epoch:
             with nogil:
                 cursor.cancel()
 
-    cdef bint is_small(self, size_t batch_size) noexcept:
-        return not self.engine.is_blocking and batch_size <= RELEASE_NBYTES // (self.engine.row_nbytes + 1)
-
     @property
     def position(self):
         return self.relayed if self.is_relayed else self.cursor.delivered()
@@ -183,11 +183,11 @@ cdef class Epoch:
         cdef Cursor *cursor = self.cursor
         cdef Status status
         batch.buffers = buffers
-        status = cursor.try_next(batch, self.keeps_gil)
+        status = cursor.try_next(batch, self.n_quick)
         while status == Status.kBusy or status == Status.kPatience:
+            self.engine.look_for_refusal()  # before anything is delivered, because warnings may be errors
             with nogil:
                 status = cursor.next(batch)
-            self.engine.look_for_refusal()
             if status == Status.kPatience:
                 self.look_for_signals()
         if status == Status.kOk:
@@ -210,6 +210,7 @@ cdef class Epoch:
 
     cdef object take_back(self, Batch batch):
         cdef Cursor *cursor = self.cursor
+        self.has_ended = False  # another thread may have been told so
         with nogil:
             cursor.take_back(batch)
 
@@ -218,12 +219,12 @@ cdef class Epoch:
         if status == Status.kNoMemory:
             raise MemoryError(f"no memory for a batch of {self.cursor.batch_size()} rows "
                               f"({self.cursor.batch_size() * self.engine.row_nbytes} bytes)")
-        self.is_broken = True
         if status == Status.kClosed:
+            self.is_broken = True
             raise RuntimeError("the Loader is closed")
         if status == Status.kBadRow:
+            self.is_broken = True
             raise IndexError(f"row {self.cursor.bad_row()} cannot be read")
-        self.is_broken = False
         raise ValueError("no such ticket is out, or it is being filled, or filled")
 
     @property
@@ -304,7 +305,6 @@ cdef class Epoch:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         with nogil:
             cursor.set_batch_size(batch_size)
-        self.keeps_gil = self.is_small(batch_size)
 
     def take(self):
         """Draw the rows of the next ticket.

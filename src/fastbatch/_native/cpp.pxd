@@ -130,7 +130,7 @@ cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
         void set_batch_size(size_t batch_size) except +
         size_t batch_size()
         Status next(Batch &batch)
-        Status try_next(Batch &batch, cbool may_fill)
+        Status try_next(Batch &batch, size_t n_quick)
         void take_back(const Batch &batch) except +
         Status take(uint64_t *number) except +
         Status fill(uint64_t number)

@@ -66,7 +66,7 @@ bool Cursor::help(Lock &lock, bool parts_only, std::size_t room) {
     Piece piece;
     bool is_found = !parts_only && claim_preparation(piece);
     if (!is_found && !is_starved_) {
-        const Status status = claim(room, piece);
+        const Status status = claim(room, !parts_only, piece);
         is_starved_ = status == Status::kNoMemory;  // until a batch is delivered
         is_found = status == Status::kOk;
     }
@@ -133,9 +133,9 @@ Status Cursor::hand_on(Cursor **successor, void **order, bool waits) {
     // With drop_last somebody may also prepare rows that nobody will see.
     if (n_performing_ > 0 && !waits) return Status::kBusy;
     if (n_performing_ > 0) {
-        ++n_waiting_;
+        ++n_sleeping_;
         engine_.done_.wait_for(lock, std::chrono::nanoseconds(kPatienceNs));
-        --n_waiting_;
+        --n_sleeping_;
         if (n_performing_ > 0) return Status::kPatience;
     }
     *successor = successor_.release();

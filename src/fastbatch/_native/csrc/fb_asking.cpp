@@ -58,10 +58,11 @@ void Cursor::end_epoch() noexcept {
     mark_ = ended;
 }
 
-Status Cursor::next_locked(Batch &batch, std::int64_t entered) noexcept {
+Status Cursor::next_locked(Batch &batch, std::size_t n_quick, std::int64_t entered) noexcept {
     Piece piece;
+    if (draw_.next_size(batch_size()) > n_quick) return Status::kBusy;
     try {
-        const Status status = draw(true, piece);
+        const Status status = draw(true, false, piece);
         if (status == Status::kEnd) end_epoch();
         if (status == Status::kUnprepared || status == Status::kNoMemory) return Status::kBusy;
         if (status != Status::kOk) return status;
@@ -83,7 +84,7 @@ Status Cursor::next_locked(Batch &batch, std::int64_t entered) noexcept {
     return deliver_locked(batch, false, entered);
 }
 
-Status Cursor::try_next(Batch &batch, bool may_fill) noexcept {
+Status Cursor::try_next(Batch &batch, std::size_t n_quick) noexcept {
     Lock lock(engine_.mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return Status::kBusy;
     if (engine_.is_closed()) return Status::kClosed;
@@ -92,8 +93,8 @@ Status Cursor::try_next(Batch &batch, bool may_fill) noexcept {
     Status status = Status::kBusy;
     if (n_out() > 0) {
         if (deliver_locked(batch, true, entered) == Status::kOk) status = Status::kOk;
-    } else if (may_fill && !is_shared() && n_pausing_ == 0) {
-        status = next_locked(batch, entered);
+    } else if (n_quick > 0 && !is_shared() && n_pausing_ == 0) {
+        status = next_locked(batch, n_quick, entered);
     }
     const bool wakes = status == Status::kOk && wants_help();
     lock.unlock();
@@ -125,7 +126,7 @@ Status Cursor::next(Batch &batch) noexcept {
         }
         is_ready = false;
         Piece piece;
-        status = claim(room(), piece);
+        status = claim(room(), true, piece);
         if (status == Status::kOk) {
             const bool is_long = piece.kind == Piece::Kind::kUnit || piece.n * row_nbytes_ >= kPartNbytes;
             perform(lock, piece);
@@ -165,9 +166,9 @@ bool Cursor::await(Lock &lock, bool &has_spun, std::int64_t &until) {
         return true;
     }
     if (began >= until) return false;
-    ++n_waiting_;
+    ++n_sleeping_;
     engine_.done_.wait_for(lock, std::chrono::nanoseconds(until - began));
-    --n_waiting_;
+    --n_sleeping_;
     return true;
 }
 

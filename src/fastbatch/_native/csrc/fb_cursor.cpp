@@ -18,6 +18,9 @@ std::size_t power_of_2_above(std::size_t n) noexcept {
     return power;
 }
 
+// Orders up to this length are drawn from within microseconds.
+constexpr std::uint64_t kQuickRows = 1 << 20;
+
 }  // namespace
 
 Cursor::Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_context context, std::size_t batch_size,
@@ -48,14 +51,13 @@ Cursor::~Cursor() {
 
 void Cursor::seek(std::uint64_t position) {
     Lock lock(engine_.mutex_);
-    pause(lock);
+    const Pause pause(*this, lock);
     restore(n_delivered_);
     draw_.seek(position);
     is_drawn_ = false;
     warm_until_ = 0;
     delivered_.store(position, std::memory_order_relaxed);
     n_claimed_ = n_taken_ = ++n_delivered_;  // what was delivered before cannot be taken back any more
-    resume();
 }
 
 void Cursor::feed(const void *rows, std::size_t n) {
@@ -81,35 +83,33 @@ bool Cursor::is_hungry() {
 
 void Cursor::set_batch_size(std::size_t batch_size) {
     Lock lock(engine_.mutex_);
-    pause(lock);
+    const Pause pause(*this, lock);
     restore(n_delivered_);
     batch_size_.store(batch_size, std::memory_order_relaxed);
-    resume();
 }
 
 void Cursor::put_back() {
     Lock lock(engine_.mutex_);
-    pause(lock);
+    const Pause pause(*this, lock);
     restore(n_delivered_);
-    resume();
 }
 
 void Cursor::take_back(const Batch &batch) {
     Lock lock(engine_.mutex_);
-    pause(lock);
-    if (batch.number + 1 == n_delivered_) restore(batch.number);  // else a later one is delivered: too late
-    resume();
+    const Pause pause(*this, lock);
+    if (batch.number + 1 != n_delivered_) return;  // a later one is delivered: too late
+    restore(batch.number);
+    engine_.meter_.taken_back(batch.n, batch.n * row_nbytes_);
 }
 
-// Nobody fills a ticket of this from here to resume().
-void Cursor::pause(Lock &lock) {
-    ++n_pausing_;
-    engine_.done_.wait(lock, [this] { return n_filling_ == 0; });
+Cursor::Pause::Pause(Cursor &cursor, Lock &lock) : cursor_(cursor) {
+    ++cursor_.n_pausing_;
+    cursor_.engine_.done_.wait(lock, [&cursor] { return cursor.n_filling_ == 0; });
 }
 
-void Cursor::resume() noexcept {
-    --n_pausing_;
-    engine_.done_.notify_all();
+Cursor::Pause::~Pause() {
+    --cursor_.n_pausing_;
+    cursor_.engine_.done_.notify_all();
 }
 
 // The rows of the tickets from number `first` on are to be drawn again. While nobody fills any.
@@ -125,7 +125,7 @@ void Cursor::restore(std::uint64_t first) {
         is_gone = is_gone || ticket(number).is_in_window;  // which may have moved
     }
     rows.reserve((n + draw_.n_waiting()) * draw_.row_width());
-    sizes.reserve(static_cast<std::size_t>(n_taken_ - first));  // nothing fails from here on
+    sizes.reserve(static_cast<std::size_t>(n_taken_ - first) + draw_.n_sizes());  // nothing fails from here on
     for (std::uint64_t number = first; number < n_taken_; ++number) {
         Ticket &out = ticket(number);
         if (!is_gone) rows.insert(rows.end(), out.rows, out.rows + out.n * draw_.row_width());
@@ -135,7 +135,7 @@ void Cursor::restore(std::uint64_t first) {
     if (is_gone)
         draw_.seek(position);
     else
-        draw_.restore(std::move(rows), sizes);
+        draw_.restore(std::move(rows), std::move(sizes));
     delivered_.store(position, std::memory_order_relaxed);
     n_claimed_ = n_taken_ = n_delivered_ = first;
     is_drawn_ = false;
@@ -156,8 +156,8 @@ std::size_t Cursor::room() const noexcept {
 }
 
 // Makes ticket number n_taken_ of the next rows, which stay in the window if the lock is kept until it is delivered.
-// Or `piece` becomes the unit to be prepared before.
-Status Cursor::draw(bool keeps_lock, Piece &piece) {
+// Or `piece` becomes the unit to be prepared before, if the caller `may_prepare` it.
+Status Cursor::draw(bool keeps_lock, bool may_prepare, Piece &piece) {
     if (engine_.is_closed()) return Status::kClosed;
     const std::size_t n = draw_.next_size(batch_size());
     if (n == 0 || (drop_last_ && n < batch_size())) {
@@ -167,14 +167,17 @@ Status Cursor::draw(bool keeps_lock, Piece &piece) {
     }
     std::uint64_t unit = 0;
     const std::size_t n_more = is_shared() ? 0 : kAheadRows;
+    // To draw from a long order may take milliseconds.
+    if (keeps_lock && sampler_.length > kQuickRows && draw_.n_waiting() < n + n_more && draw_.left() > 0)
+        return Status::kUnprepared;
     if (!draw_.refill(n, n_more, &unit)) {
         if (!draw_.is_untouched(unit)) return Status::kUnprepared;
         if (draw_.has_small_units()) {
             (void)draw_.prepare(unit, {nullptr, nullptr});
             draw_.end_unit(unit);
-            return draw(keeps_lock, piece);
+            return draw(keeps_lock, may_prepare, piece);
         }
-        if (keeps_lock) return Status::kUnprepared;
+        if (!may_prepare) return Status::kUnprepared;
         draw_.begin_unit(unit);
         piece.kind = Piece::Kind::kUnit;
         piece.unit = unit;
@@ -221,7 +224,7 @@ void Cursor::claim_part(Ticket &ticket, Piece &piece) noexcept {
 
 // The next thing to do so that batches can be delivered: the earliest unclaimed part of a ticket, or of a new one if
 // fewer than `room` are out.
-Status Cursor::claim(std::size_t room, Piece &piece) noexcept {
+Status Cursor::claim(std::size_t room, bool may_prepare, Piece &piece) noexcept {
     if (n_pausing_ > 0 || is_cancelled_.load(std::memory_order_relaxed)) return Status::kFull;
     n_claimed_ = std::max(n_claimed_, n_delivered_);
     for (; n_claimed_ < n_taken_; ++n_claimed_)
@@ -231,7 +234,7 @@ Status Cursor::claim(std::size_t room, Piece &piece) noexcept {
         }
     if (n_out() >= room) return Status::kFull;
     try {
-        const Status status = draw(false, piece);
+        const Status status = draw(false, may_prepare, piece);
         if (status == Status::kOk && piece.kind == Piece::Kind::kNothing) claim_part(ticket(n_claimed_), piece);
         return status;
     } catch (const std::bad_alloc &) {
@@ -290,7 +293,7 @@ void Cursor::perform(Lock &lock, const Piece &piece) noexcept {
     case Piece::Kind::kSuccessor: begin_successor(lock); break;
     }
     --n_performing_;
-    if (n_waiting_ > 0 || n_pausing_ > 0 || is_cancelled_.load(std::memory_order_relaxed)) engine_.done_.notify_all();
+    if (n_sleeping_ > 0 || n_pausing_ > 0 || is_cancelled_.load(std::memory_order_relaxed)) engine_.done_.notify_all();
 }
 
 Status Cursor::take(std::uint64_t *number) {
@@ -300,7 +303,7 @@ Status Cursor::take(std::uint64_t *number) {
         if (n_out() == n_most_) return Status::kFull;
         *number = n_taken_;
         Piece piece;
-        const Status status = draw(false, piece);
+        const Status status = draw(false, true, piece);
         if (piece.kind != Piece::Kind::kUnit) return status;
         (void)draw_.prepare(piece.unit, {nullptr, nullptr});
         draw_.end_unit(piece.unit);

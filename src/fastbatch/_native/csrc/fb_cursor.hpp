@@ -23,8 +23,8 @@ enum class Status {
     kEnd,         // no rows are left
     kHungry,      // rows have to be fed first
     kBusy,        // it would take waiting, or longer than the GIL should be held
-    kFull,        // tickets are out, as many as there may be
-    kUnprepared,  // a unit of the order is being prepared
+    kFull,        // no ticket may be taken now
+    kUnprepared,  // a unit of the order has to be prepared first, or is being
     kNotTaken,    // no such ticket is out, or somebody fills or has filled it
     kNotFilled,   // the next ticket in order is not filled yet
     kPatience,    // it takes long: look for signals, and ask again
@@ -76,9 +76,9 @@ class Cursor {
     // The next batch: delivered if it is filled, else filled first, with later ones meanwhile. Waits for others, but
     // not for longer than signals may.
     Status next(Batch &batch) noexcept;
-    // The same where neither the lock nor anybody else has to be waited for: kBusy. An unfilled batch is filled if the
-    // caller says that it `may_fill`.
-    Status try_next(Batch &batch, bool may_fill) noexcept;
+    // The same where neither the lock nor anybody else has to be waited for, and no more than `n_quick` rows to be
+    // filled; else kBusy.
+    Status try_next(Batch &batch, std::size_t n_quick) noexcept;
     // The batch delivered last could not be handed over, and its buffers are released: its rows come again.
     void take_back(const Batch &batch);
 
@@ -107,12 +107,22 @@ class Cursor {
     std::uint64_t bad_row() const noexcept { return bad_row_.load(std::memory_order_relaxed); }
     std::uint64_t epoch() const noexcept { return context_.epoch; }
 
-    // For the engine, under its lock. A thread does one piece of work, if there is any.
-    // Up to `room` tickets may be out then.
+    // For the engine, under its lock. A thread does one piece of work, if there is any, as long as fewer than `room`
+    // tickets are out; with `parts_only` no long one.
     bool help(Lock &lock, bool parts_only, std::size_t room);
     std::size_t n_out_in_all() const noexcept { return n_out() + (successor_ ? successor_->n_out() : 0); }
 
   private:
+    // While it lives nobody fills a ticket.
+    class Pause {
+      public:
+        Pause(Cursor &cursor, Lock &lock);
+        ~Pause();
+
+      private:
+        Cursor &cursor_;
+    };
+
     struct Ticket {
         std::uint64_t position = 0;  // of the first row in the epoch's global order
         std::size_t n = 0;
@@ -146,8 +156,8 @@ class Cursor {
     bool is_succession_due() const noexcept;
     std::size_t room() const noexcept;
 
-    Status draw(bool keeps_lock, Piece &piece);
-    Status claim(std::size_t room, Piece &piece) noexcept;
+    Status draw(bool keeps_lock, bool may_prepare, Piece &piece);
+    Status claim(std::size_t room, bool may_prepare, Piece &piece) noexcept;
     void claim_part(Ticket &ticket, Piece &piece) noexcept;
     bool claim_preparation(Piece &piece) noexcept;
     void perform(Lock &lock, const Piece &piece) noexcept;
@@ -158,12 +168,10 @@ class Cursor {
     bool await(Lock &lock, bool &has_spun, std::int64_t &until);
 
     Status deliver_locked(Batch &batch, bool ready, std::int64_t entered) noexcept;
-    Status next_locked(Batch &batch, std::int64_t entered) noexcept;
+    Status next_locked(Batch &batch, std::size_t n_quick, std::int64_t entered) noexcept;
     void begin_epoch() noexcept;
     void end_epoch() noexcept;
     void drop_tickets() noexcept;
-    void pause(Lock &lock);
-    void resume() noexcept;
     void restore(std::uint64_t first);
     void release_buffers(Ticket &ticket) noexcept;
     static int serve(void *cursor);
@@ -186,7 +194,7 @@ class Cursor {
     std::size_t n_performing_ = 0;  // pieces at work
     std::size_t n_filling_ = 0;     // of these, parts of tickets
     std::size_t n_asking_ = 0;      // threads in next()
-    std::size_t n_waiting_ = 0;     // of these, those that sleep
+    std::size_t n_sleeping_ = 0;    // of these, and of those in hand_on(), who wait for done_
     std::int64_t mark_;             // the epoch's time up to here has been counted
     bool has_begun_ = false;        // its batches are asked for
     std::atomic<bool> is_cancelled_{false};

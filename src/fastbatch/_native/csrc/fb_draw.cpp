@@ -76,14 +76,15 @@ bool Draw::draw_burst(std::size_t n, std::size_t n_more, std::uint64_t *unprepar
     return true;
 }
 
-void Draw::restore(std::vector<char> &&rows, const std::vector<std::size_t> &sizes) {
+void Draw::restore(std::vector<char> &&rows, std::vector<std::size_t> &&sizes) noexcept {
     const std::size_t n = rows.size() / row_width_;
     rows.insert(rows.end(), window_.begin() + static_cast<std::ptrdiff_t>(head_ * row_width_),
                 window_.begin() + static_cast<std::ptrdiff_t>(tail_ * row_width_));
-    sizes_.insert(sizes_.begin(), sizes.begin(), sizes.end());
+    sizes.insert(sizes.end(), sizes_.begin(), sizes_.end());
     tail_ = n + n_waiting();
     head_ = 0;
     window_ = std::move(rows);
+    sizes_ = std::move(sizes);
     position_ -= n;
 }
 

@@ -57,36 +57,39 @@ class Draw {
     std::size_t n_waiting() const noexcept { return tail_ - head_; }
     const char *rows() const noexcept { return window_.data() + head_ * row_width_; }  // (n_waiting, row width)
     std::uint64_t position() const noexcept { return position_; }                      // of its first row in the epoch
+    // Rows of the order beyond the window.
+    std::uint64_t left() const noexcept {
+        const std::uint64_t drawn = position_ + n_waiting();
+        return order_ != nullptr && drawn < sampler_.length ? sampler_.length - drawn : 0;
+    }
     void pop(std::size_t n) noexcept {
         head_ += n;
         position_ += n;
         if (!sizes_.empty()) sizes_.erase(sizes_.begin());
     }
-    // Rows come back to the front; `sizes` is that of each batch where they were fed as such.
-    void restore(std::vector<char> &&rows, const std::vector<std::size_t> &sizes);
+    // Rows come back to the front; `sizes` is that of each batch where they were fed as such. Both have room for what
+    // the window holds, so that nothing can fail.
+    void restore(std::vector<char> &&rows, std::vector<std::size_t> &&sizes) noexcept;
+    std::size_t n_sizes() const noexcept { return sizes_.size(); }
 
     // Whether a unit, at most `n_ahead` beyond the one that is drawn from, waits for somebody to prepare it.
     bool find_unit(std::uint64_t n_ahead, std::uint64_t *unit) const noexcept;
     bool has_units() const noexcept { return !units_.empty(); }
     bool is_untouched(std::uint64_t unit) const noexcept { return units_[unit] == Unit::kUntouched; }
-    // Between the two, without the lock: prepare(). A unit whose preparation was broken off is never drawn from.
+    // Between the two, without the lock: prepare(). A unit whose preparation was broken off can never be drawn from: only
+    // the end of the cursor may do that.
     void begin_unit(std::uint64_t unit) noexcept { units_[unit] = Unit::kBeingPrepared; }
     void end_unit(std::uint64_t unit) noexcept { units_[unit] = Unit::kPrepared; }
     int prepare(std::uint64_t unit, fb_poll poll) const { return sampler_.prepare(order_, unit, poll); }
     // Whether a unit takes microseconds.
     bool has_small_units() const noexcept { return sampler_.length <= kSmallRows; }
-    // Counts the units that were drawn from: when it has risen, others may be prepared.
+    // The last unit that was drawn from: when it changes, another one may be prepared.
     std::uint64_t unit_reached() const noexcept { return unit_reached_; }
 
   private:
     static constexpr std::uint64_t kSmallRows = 4096;
     enum class Unit : unsigned char { kUntouched, kBeingPrepared, kPrepared };
 
-    // Rows of the order beyond the window.
-    std::uint64_t left() const noexcept {
-        const std::uint64_t drawn = position_ + n_waiting();
-        return order_ != nullptr && drawn < sampler_.length ? sampler_.length - drawn : 0;
-    }
     bool draw_burst(std::size_t n, std::size_t n_more, std::uint64_t *unprepared);
     bool is_prepared(std::uint64_t position, std::uint64_t n, std::uint64_t *unprepared) noexcept;
 

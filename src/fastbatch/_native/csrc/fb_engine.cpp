@@ -1,8 +1,8 @@
 #include "fb_engine.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <new>
-#include <system_error>
 #include <utility>
 
 #include "fb_cursor.hpp"
@@ -25,6 +25,7 @@ class SignalsBlocked {
     SignalsBlocked() noexcept {
         sigset_t all;
         sigfillset(&all);
+        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, fault);  // those are for who makes them
         pthread_sigmask(SIG_SETMASK, &all, &before_);
     }
     ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
@@ -123,7 +124,7 @@ void Engine::start_threads() noexcept {
     const SignalsBlocked blocked;
     try {
         while (threads_.size() < n_threads_) threads_.emplace_back(&Engine::run, this);
-    } catch (const std::system_error &) {
+    } catch (const std::exception &) {  // std::system_error, or no memory for a thread
         n_threads_ = threads_.size();
         if (n_threads_ == 0) pace_.stop();
         was_refused_.store(true);

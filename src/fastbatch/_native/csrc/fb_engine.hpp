@@ -1,8 +1,8 @@
 // The engine: WHERE batches are made, and by whom.
 //
 // It owns the slots, one pool of buffers per column, and the threads that fill them ahead of need. There is one short
-// lock, for the engine and all of its cursors. Nothing here takes the GIL or knows Python, and whoever holds the GIL
-// only ever tries the lock.
+// lock, for the engine and all of its cursors; allocators are called under it. Nothing here takes the GIL or knows
+// Python, and whoever holds the GIL only ever tries the lock.
 #ifndef FB_ENGINE_HPP
 #define FB_ENGINE_HPP
 
@@ -98,7 +98,9 @@ class Engine {
     std::atomic<bool> is_stopping_{false}, was_refused_{false};
     std::size_t n_parked_ = 0;  // threads that wait for work_
     alignas(64) std::condition_variable work_;  // apart, because its waiters and those of done_ are on other cores
-    alignas(64) std::condition_variable done_;  // a piece of work that somebody may wait for is over
+    // A piece of work that somebody may wait for is over. Who waits says so first, in n_sleeping_, n_pausing_ or
+    // is_cancelled_ of the cursor: else nobody tells.
+    alignas(64) std::condition_variable done_;
 };
 
 }  // namespace fb

@@ -42,6 +42,13 @@ class Meter {
         return every_;
     }
 
+    // The batch delivered last was taken back.
+    void taken_back(std::size_t n_rows, std::size_t n_bytes) noexcept {
+        --counts.n_batches;
+        counts.n_rows -= n_rows;
+        counts.n_bytes -= n_bytes;
+    }
+
     // A batch was delivered; it was timed if `left` > 0: asked for at `entered`, delivered at `left`.
     // Returns the batches delivered since the last that was timed.
     std::uint64_t delivered(std::size_t n_rows, std::size_t n_bytes, bool ready, std::int64_t entered,
