@@ -1,6 +1,7 @@
 """Several Loaders, several iterators of one Loader, and one iterator of several threads: each gets what is its own."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_four_threads_that_share_an_iterator_get_each_batch_once(threads, width,
     for epoch in range(2):
         shared = iter(loader)
         boxes = [[] for _ in range(4)]
-        run_threads(*(lambda box=box: box.extend(shared) for box in boxes))
+        run_threads(*(partial(box.extend, shared) for box in boxes))
         order = fb.Shuffle(N).order(5, epoch)
         expected = [order[first : first + BATCH].tolist() for first in range(0, N, BATCH)]
         assert sorted(rows.tolist() for box in boxes for _, rows in box) == sorted(expected)

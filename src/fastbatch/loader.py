@@ -423,12 +423,10 @@ class Loader:
                 fed=feed is not None,
                 after=before,
             )
-            if batches.started:  # by a signal handler
-                return
             if self._mapping is not None:
                 epoch.relay(position)
-            batches.start(epoch, feed)
-            self._live, self._feed = epoch, feed
+            if batches.start(epoch, feed):
+                self._live, self._feed = epoch, feed
 
     def _n_rows_per_epoch(self) -> int:
         return len(self._sampler)

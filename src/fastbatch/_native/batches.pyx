@@ -398,13 +398,19 @@ cdef class Batches:
         epoch : Epoch
         feeder : callable, optional
             For an epoch that is fed: called with it when it needs rows; False says that there are no more.
+
+        Returns
+        -------
+        bool
+            False if they come from somewhere already: a signal handler was quicker.
         """
-        if self.epoch is not None:  # a signal handler was quicker
-            return
+        if self.epoch is not None:
+            return False
         self.epoch = epoch
         self.begin = None  # no way back to whoever holds this iterator
         self.feeder = feeder
         self.feeding = threading.RLock() if feeder is not None else None
+        return True
 
     @property
     def started(self):
