@@ -31,7 +31,7 @@ class StallingArray:
         if number is None:
             pytest.skip("only Linux stalls readers")
         libc = ctypes.CDLL(None, use_errno=True)
-        self._faults = libc.syscall(number, os.O_CLOEXEC | USER_MODE_ONLY)
+        self._faults = libc.syscall(number, os.O_CLOEXEC | os.O_NONBLOCK | USER_MODE_ONLY)
         if self._faults < 0:
             pytest.skip(f"userfaultfd is refused: {errno.errorcode[ctypes.get_errno()]}")
         self.array = np.frombuffer(mmap.mmap(-1, n_rows * row_nbytes), np.uint8).reshape(n_rows, row_nbytes)
