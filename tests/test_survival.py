@@ -95,16 +95,14 @@ def test_after_a_break_the_next_iterator_is_the_next_epoch(threads, width, held,
 @pytest.mark.parametrize("stop", [0, 1, LAST])
 def test_an_exception_in_the_loop_leaves_the_loader_at_the_batch_that_was_delivered(threads, width, stop):
     loader = make(threads, width)
-    iterator = iter(loader)
 
     def loop():
-        for i, _ in enumerate(iterator):
+        for i, _ in enumerate(loader):
             if i == stop:
                 raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         loop()
-    del iterator
     state = loader.state_dict()
     assert_rows(loader, order_of(1))
     loader.load_state_dict(state)
