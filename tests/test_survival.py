@@ -311,7 +311,8 @@ def test_close_may_come_twice_and_from_another_thread(threads, width):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_close_ends_a_wait(threads):
     with StallingArray(20, 1 << 20, first=1) as source:
-        loader = fb.Loader(source.array, 1, threads=threads, prefetch=threads)
+        # With one batch ahead: else whoever waits fills a later one, and stalls as well.
+        loader = fb.Loader(source.array, 1, threads=threads, prefetch=1)
         iterator = iter(loader)
         next(iterator)
         source.wait()  # a thread fills the next batch
