@@ -13,8 +13,8 @@ from stalls import StallingArray
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a SIGINT cannot be sent to one process on Windows")
 
-# A helper, in a process of its own so that it needs no GIL, sends a SIGINT after each delay. How long the answer takes
-# is measured from before it is sent; what was over by then, or had not begun, does not count.
+# A helper, in a process of its own so that it needs no GIL, sends a SIGINT after each delay. The answer is timed from
+# before it is sent; what was over by then, or had not begun, does not count.
 COMMON = """
 import faulthandler, itertools, os, signal, sys, time, traceback
 import numpy as np

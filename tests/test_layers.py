@@ -16,6 +16,8 @@ LAYERS = {
     "cores": 1,
     "mapped_files": 1,
     "lifetimes": 1,
+    "crew": 1,
+    "batching": 1,
     "seeding": 1,
     "samplers": 2,
     "delivery": 2,

@@ -10,6 +10,7 @@ from typing import Any
 from fastbatch import lifetimes
 from fastbatch._native.batches import Batches, Epoch
 from fastbatch._native.engine import Engine
+from fastbatch.batching import check_batching
 from fastbatch.columns import make_columns
 from fastbatch.explaining import explain
 from fastbatch.mapping import MappedBatches, Mapping
@@ -127,7 +128,7 @@ class Loader:
         map: Callable[[Any], Any] | None = None,
         map_threads: int = 0,
     ) -> None:
-        self._batch_size = _check_batching(batch_size, shuffle, sampler, batch_sampler, drop_last)
+        self._batch_size = check_batching(batch_size, shuffle, sampler, batch_sampler, drop_last)
         self._workers = check_workers(threads, prefetch)
         self._map, self._mapping = map, _make_mapping(map, map_threads)
         self._indexed: Epoch | None = None  # what batch() draws from
@@ -439,27 +440,6 @@ class Loader:
     def _require_open(self) -> None:
         if self._engine.closed:
             raise RuntimeError("the Loader is closed")
-
-
-def _check_batching(
-    batch_size: int | None, shuffle: bool, sampler: object, batch_sampler: object, drop_last: bool
-) -> int | None:
-    if batch_sampler is not None:
-        if batch_size is not None or shuffle or sampler is not None or drop_last:
-            raise ValueError("batch_sampler excludes batch_size, shuffle, sampler and drop_last")
-        return None
-    if sampler is not None and shuffle:
-        raise ValueError("sampler excludes shuffle: the sampler decides the order")
-    if batch_size is None:
-        raise ValueError("batch_size is required, unless a batch_sampler is given")
-    if isinstance(batch_size, bool):
-        raise TypeError(f"batch_size must be an integer, got {batch_size}")
-    batch_size = operator.index(batch_size)
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if batch_size >= 2**48:
-        raise ValueError(f"batch_size must be below 2**48, got {batch_size}")
-    return batch_size
 
 
 def _make_mapping(function: Callable[[Any], Any] | None, map_threads: int) -> Mapping | None:
