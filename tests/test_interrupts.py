@@ -64,9 +64,9 @@ threads = int(sys.argv[1])
 """
 
 FILLING = """
-# One batch of 320 MB, which takes about as many milliseconds.
-x = np.ones((320, 1 << 20), np.uint8)
-loader = fb.Loader(x, 320, shuffle=True, seed=1, rows=True, threads=threads, prefetch=1)
+# One batch of 1 GB: more than is filled, by whoever is there, between two looks for signals.
+x = np.broadcast_to(np.ones(1 << 20, np.uint8), (1000, 1 << 20))
+loader = fb.Loader(x, 1000, shuffle=True, seed=1, rows=True, threads=threads, prefetch=1)
 
 def work():
     iterators.append(iter(loader))
@@ -75,10 +75,10 @@ def work():
 interrupt(work, [0.001, 0.01, 0.03, 0.06])
 assert all(list(iterator) == [] for iterator in iterators)
 state = loader.state_dict()
-assert state["position"] in (0, 320)
+assert state["position"] in (0, 1000)
 for epoch in (loader.epoch + 1, loader.epoch + 2):
     (values, rows), = loader
-    assert np.array_equal(rows, fb.Shuffle(320).order(1, epoch)) and (values == 1).all()
+    assert np.array_equal(rows, fb.Shuffle(1000).order(1, epoch)) and (values == 1).all()
 """
 
 SHUFFLING = """
@@ -236,9 +236,10 @@ def test_handlers_run_in_the_main_thread_and_may_let_the_loop_go_on():
 
 
 FOREVER = """
-import itertools, sys
+import itertools, signal, sys
 import numpy as np
 import fastbatch as fb
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have it ignored
 loader = fb.Loader(np.ones((64, 1 << 20), np.uint8), 32, threads=int(sys.argv[1]), prefetch=4)
 for epoch in itertools.count():
     for batch in loader:
@@ -253,11 +254,13 @@ def test_a_signal_ends_the_process(name, threads):
     command = [sys.executable, "-c", FOREVER, str(threads)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process:
-        assert process.stdout.readline() == "at work\n"
-        process.send_signal(getattr(signal, name))
-        process.stdout.read()  # until it is gone
-        assert process.wait(60) == -getattr(signal, name)
-        errors = process.stderr.read()
+        try:
+            assert process.stdout.readline() == "at work\n"
+            process.send_signal(getattr(signal, name))
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == -getattr(signal, name)
     assert errors == "" if name == "SIGTERM" else errors.endswith("KeyboardInterrupt\n")
 
 
