@@ -10,8 +10,10 @@ SANITIZED = any(name in os.environ for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"))
 
 def run_program(program, *arguments, timeout=120, **environment):
     """Run a Python program, and return what became of it. Its tracebacks are written when it crashes."""
+    # From Python 3.12 on a fork of a process with threads is warned of, NumPy's own included.
+    quiet = ["-W", "ignore:This process:DeprecationWarning"]
     return subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", program, *map(str, arguments)],
+        [sys.executable, "-X", "faulthandler", *quiet, "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=timeout,
