@@ -4,8 +4,15 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 # Sanitizers reserve more memory than any limit leaves, and report what other tests do not care about.
 SANITIZED = any(name in os.environ for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"))
+
+# The lock of a sanitizer's allocator, unlike that of the C library's, may be held for ever in a forked child.
+forks_with_threads = pytest.mark.skipif(
+    SANITIZED or not hasattr(os, "fork"), reason="this platform does not fork, or not with threads at work"
+)
 
 
 def run_program(program, *arguments, timeout=120, **environment):

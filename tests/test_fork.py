@@ -1,12 +1,9 @@
 """A forked child goes on from the same place with locks and memory of its own."""
 
-import os
 import subprocess
 import sys
 
-import pytest
-
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+from programs import forks_with_threads
 
 # A child that hangs is ended by faulthandler, with status 1.
 PROGRAM = """
@@ -48,6 +45,7 @@ os._exit(0)
 """
 
 
+@forks_with_threads
 def test_a_child_forked_while_a_thread_iterates_goes_on_from_the_same_place():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", PROGRAM], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

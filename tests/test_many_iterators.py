@@ -4,9 +4,12 @@ import os
 
 import pytest
 
-from programs import assert_quiet, run_program
+from programs import SANITIZED, assert_quiet, run_program
 
-pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="this system does not tell its memory")
+pytestmark = pytest.mark.skipif(
+    SANITIZED or not os.path.exists("/proc/self/statm"),
+    reason="this system does not tell its memory, or a sanitizer keeps what was freed",
+)
 
 # In a process of its own, in which nobody else's memory comes and goes. What is left of each iterator would be at least
 # the 16 bytes of the smallest block.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastbatch as fb
-from programs import assert_quiet, run_program
+from programs import assert_quiet, forks_with_threads, run_program
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
 
@@ -203,7 +203,7 @@ PROGRAMS = {
 }
 
 
-@needs_fork
+@forks_with_threads
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_parent_and_child_both_go_on_after_a_fork(name):
