@@ -1,11 +1,14 @@
 """Samplers that users bring: any iterable of row numbers or of batches of them."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fastbatch as fb
+from threads import run_threads
 
 N = 20
 X = np.arange(N)
@@ -483,3 +486,40 @@ def test_the_place_is_that_of_what_was_delivered_and_not_of_what_was_fed(threads
                 assert next(iterator).tolist() == expected[i]
         assert next(iterator, "end") == "end"
         assert place(loader) == (epoch + 1, 0)
+
+
+@fed_ahead
+@pytest.mark.parametrize("map_threads", [0, 2])
+def test_the_place_may_be_asked_for_on_another_thread_meanwhile(threads, prefetch, map_threads):
+    n, per_item = 600, 5
+    items = [range(first, first + per_item) for first in range(0, n, per_item)]
+    function = (lambda batch: batch) if map_threads else None
+    loader = fb.Loader(
+        np.arange(n),
+        4,
+        sampler=Keeping(items),
+        threads=threads,
+        prefetch=prefetch,
+        map=function,
+        map_threads=map_threads,
+    )
+    over = threading.Event()
+    states = []
+
+    def iterate():
+        try:
+            for _ in range(4):
+                assert sum(map(len, loader)) == n
+        finally:
+            over.set()
+
+    def watch():
+        while not over.is_set():
+            states.append(loader.state_dict())
+
+    run_threads(iterate, watch)
+    for state in states:
+        if state["position"] > 0:
+            kept = state["sampler_state"]
+            assert 0 <= kept["skip"] <= per_item
+            assert (kept["state"]["at"] * per_item + kept["skip"]) % n == state["position"] % n

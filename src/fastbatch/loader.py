@@ -148,8 +148,7 @@ class Loader:
         self._engine = self._make_engine()
         # The epoch begun last and what feeds it; or, while there is none, where the next one begins.
         self._start = Place(0, 0)
-        self._live: Epoch | None = None
-        self._feed: Feed | None = None
+        self._live: tuple[Epoch, Feed | None] | None = None  # one, so that other threads see two that belong together
         self._make_locks()
         lifetimes.register(self)
 
@@ -257,7 +256,7 @@ class Loader:
             Negative, or beyond 64 bits.
         """
         epoch = check_epoch(operator.index(epoch))
-        if (self._live is None or self._live.exhausted) and epoch == self._place().epoch:
+        if (self._live is None or self._live[0].exhausted) and epoch == self._place().epoch:
             return  # it comes next in any case, and may have been prepared
         self._move_to(Place(epoch, 0))
 
@@ -376,6 +375,8 @@ class Loader:
         _ABANDONED.append((self._engine, self._live, self._indexed))
         self._indexed = None
         self._make_locks()
+        if self._live is not None and self._live[1] is not None:
+            self._live[1].make_lock()
         if not self._engine.closed:
             self._engine = self._make_engine()
         self._move_to(self._place())
@@ -390,16 +391,16 @@ class Loader:
 
     def _place(self) -> Place:
         """The place of the epoch begun last, or where the next one begins."""
-        live = self._live
-        if live is None:
+        if (begun := self._live) is None:
             return self._start
-        if live.exhausted:
-            return Place(live.number + 1, 0)
-        return Place(live.number, live.position, self._feed.state(live.position) if self._feed else None)
+        epoch, feed = begun
+        if epoch.exhausted:
+            return Place(epoch.number + 1, 0)
+        return Place(epoch.number, epoch.position) if feed is None else Place(epoch.number, *feed.place(epoch))
 
     def _move_to(self, place: Place) -> None:
         self._start = place
-        self._live = self._feed = None
+        self._live = None
 
     def _begin(self, batches: Batches) -> None:
         """Open an iterator's epoch, at its first `next`. The Loader stays where it is when that fails."""
@@ -408,7 +409,7 @@ class Loader:
                 return
             if self._columns.files:
                 self._check_files()
-            before = self._live
+            before = self._live[0] if self._live is not None else None
             number, position, sampler_state = self._start if before is None else (before.number + 1, 0, None)
             feed = None
             if isinstance(self._sampler, UserSampler):
@@ -427,7 +428,7 @@ class Loader:
             if self._mapping is not None:
                 epoch.relay(position)
             if batches.start(epoch, feed):
-                self._live, self._feed = epoch, feed
+                self._live = epoch, feed
 
     def _n_rows_per_epoch(self) -> int:
         return len(self._sampler)

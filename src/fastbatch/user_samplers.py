@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -114,6 +115,11 @@ class Feed:
         self._ended = False
         # Where each item begins that was drawn and not delivered, and the sampler's state before it was.
         self._begun: deque[tuple[int, Any]] = deque()
+        self.make_lock()
+
+    def make_lock(self) -> None:
+        """A lock for those who draw and those who ask for the place, also in a child after a fork."""
+        self._lock = threading.RLock()  # reentrant, because a sampler may ask for the place
 
     def __call__(self, epoch: Epoch) -> bool:
         """Hand in more rows; False at the end.
@@ -123,11 +129,18 @@ class Feed:
         ValueError
             A batch is empty.
         """
-        self._forget_before(epoch.position)
-        n = self._feed_item(epoch)
+        with self._lock:
+            self._forget_before(epoch.position)
+            n = self._feed_item(epoch)
         if self._batch_size is None and n == 0:
             raise ValueError("a batch_sampler must not give an empty batch")
         return n >= 0
+
+    def place(self, epoch: Epoch) -> tuple[int, Any]:
+        """The position reached, and what brings a fresh sampler there, whatever other threads draw meanwhile."""
+        with self._lock:
+            position = epoch.position
+            return position, self.state(position)
 
     def state(self, position: int) -> dict[str, Any] | None:
         """What brings a fresh sampler to `position`: its state before an item, and rows of that item to skip."""
