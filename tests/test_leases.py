@@ -147,7 +147,7 @@ def test_a_batch_is_writable_and_writing_it_changes_nothing_else(output):
 @pytest.mark.parametrize("output", ["numpy", pytest.param("torch", marks=needs_torch)])
 @pytest.mark.parametrize("n_held", [1, 2, 5])
 def test_a_steady_loop_allocates_nothing(output, n_held):
-    loader = fb.Loader((X, Y), 4, shuffle=True, output=output)
+    loader = fb.Loader((X, Y), 4, shuffle=True, output=output, threads=0)
     held = []
     for epoch in range(30):
         for batch in loader:
