@@ -5,8 +5,6 @@ import json
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 
 import fastbatch as fb
+from programs import run_program
 from threads import run_threads
 
 N = 41
@@ -824,12 +823,7 @@ threading.Thread(target=train).start()
 
 
 def run(program):
-    return subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-W", "ignore", "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-    )
+    return run_program(program, timeout=SECONDS, PYTHONWARNINGS="ignore")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")

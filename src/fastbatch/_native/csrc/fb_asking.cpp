@@ -71,16 +71,8 @@ Status Cursor::next_locked(Batch &batch, std::size_t n_quick, std::int64_t enter
     }
     Ticket &drawn = ticket(n_delivered_);
     claim_part(drawn, piece);
-    const std::int64_t began = drawn.weight > 0 ? now() : 0;
-    const std::uint64_t refused = fill_columns(drawn, piece);
-    if (drawn.weight > 0) engine_.meter_.counts.fill_ns += (now() - began) * drawn.weight;
-    drawn.n_done = 1;
-    drawn.is_refused = refused != 0;
-    if (refused != 0) {
-        bad_row_.store(refused - 1, std::memory_order_relaxed);
-        return Status::kBadRow;
-    }
-    drawn.is_filled.store(true, std::memory_order_relaxed);
+    end_part(drawn, fill_columns(drawn, piece));
+    if (drawn.is_refused) return Status::kBadRow;
     return deliver_locked(batch, false, entered);
 }
 

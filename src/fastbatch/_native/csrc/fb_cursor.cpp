@@ -242,39 +242,43 @@ Status Cursor::claim(std::size_t room, bool may_prepare, Piece &piece) noexcept 
     }
 }
 
-// Without the lock.
-std::uint64_t Cursor::fill_columns(const Ticket &ticket, const Piece &piece) noexcept {
+// Needs no lock. What the columns refused, and how long they took, is for end_part().
+Cursor::Outcome Cursor::fill_columns(const Ticket &ticket, const Piece &piece) const noexcept {
     const fb_rows rows = {ticket.rows + piece.first * draw_.row_width(), piece.n, piece.n_ahead, piece.n_warm,
                           sampler_.wide, sampler_.consecutive};
     fb_context context = context_;
     context.position = ticket.position + piece.first;
-    for (std::size_t i = 0; i < engine_.n_columns(); ++i) {
+    const std::int64_t began = ticket.weight > 0 ? now() : 0;
+    Outcome outcome;
+    for (std::size_t i = 0; i < engine_.n_columns() && outcome.refused == 0; ++i) {
         const fb_column *column = engine_.column(i);
         char *slot = ticket.buffers[i]->data + piece.first * column->row_nbytes;
-        const std::uint64_t refused = column->fill(column, &rows, slot, &context);
-        if (refused != 0) return refused;
+        outcome.refused = column->fill(column, &rows, slot, &context);
     }
-    return 0;
+    if (ticket.weight > 0) outcome.took = (now() - began) * ticket.weight;
+    return outcome;
 }
 
-void Cursor::fill_part(Lock &lock, const Piece &piece) noexcept {
-    Ticket &ticket = *piece.ticket;
-    ++n_filling_;
-    lock.unlock();
-    const std::int64_t began = ticket.weight > 0 ? now() : 0;
-    const std::uint64_t refused = fill_columns(ticket, piece);
-    const std::int64_t took = ticket.weight > 0 ? (now() - began) * ticket.weight : 0;
-    lock.lock();
-    --n_filling_;
-    engine_.meter_.counts.fill_ns += took;
-    if (refused != 0) {
+void Cursor::end_part(Ticket &ticket, Outcome outcome) noexcept {
+    engine_.meter_.counts.fill_ns += outcome.took;
+    if (outcome.refused != 0) {
         ticket.is_refused = true;
-        bad_row_.store(refused - 1, std::memory_order_relaxed);
+        bad_row_.store(outcome.refused - 1, std::memory_order_relaxed);
     }
     if (++ticket.n_done == ticket.n_parts && !ticket.is_refused) ticket.is_filled.store(true, std::memory_order_release);
 }
 
+void Cursor::fill_part(Lock &lock, const Piece &piece) noexcept {
+    ++n_filling_;
+    lock.unlock();
+    const Outcome outcome = fill_columns(*piece.ticket, piece);
+    lock.lock();
+    --n_filling_;
+    end_part(*piece.ticket, outcome);
+}
+
 void Cursor::perform(Lock &lock, const Piece &piece) noexcept {
+    bool is_whole = false;
     ++n_performing_;
     if (wants_help()) engine_.work_.notify_one();
     switch (piece.kind) {
@@ -282,13 +286,9 @@ void Cursor::perform(Lock &lock, const Piece &piece) noexcept {
     case Piece::Kind::kPart: fill_part(lock, piece); break;
     case Piece::Kind::kUnit:
         lock.unlock();
-        // Only the end of the cursor breaks it off.
-        if (draw_.prepare(piece.unit, piece.poll) == 0) {
-            lock.lock();
-            draw_.end_unit(piece.unit);
-        } else {
-            lock.lock();
-        }
+        is_whole = draw_.prepare(piece.unit, piece.poll) == 0;  // only the end of the cursor breaks it off
+        lock.lock();
+        if (is_whole) draw_.end_unit(piece.unit);
         break;
     case Piece::Kind::kSuccessor: begin_successor(lock); break;
     }

@@ -147,6 +147,12 @@ class Cursor {
         fb_poll poll = {nullptr, nullptr};  // for a unit
     };
 
+    // Of filling a part.
+    struct Outcome {
+        std::uint64_t refused = 0;  // 1 + the row that a column refused
+        std::int64_t took = 0;      // in the counts
+    };
+
     Ticket &ticket(std::uint64_t number) noexcept { return tickets_[number & (tickets_.size() - 1)]; }
     std::size_t n_out() const noexcept { return static_cast<std::size_t>(n_taken_ - n_delivered_); }
     // Whether threads fill tickets beside whoever asks for them.
@@ -163,7 +169,8 @@ class Cursor {
     void perform(Lock &lock, const Piece &piece) noexcept;
     void fill_part(Lock &lock, const Piece &piece) noexcept;
     void begin_successor(Lock &lock) noexcept;
-    std::uint64_t fill_columns(const Ticket &ticket, const Piece &piece) noexcept;
+    Outcome fill_columns(const Ticket &ticket, const Piece &piece) const noexcept;
+    void end_part(Ticket &ticket, Outcome outcome) noexcept;
     bool wants_help() noexcept;
     bool await(Lock &lock, bool &has_spun, std::int64_t &until);
 
