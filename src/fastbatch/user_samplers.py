@@ -118,8 +118,8 @@ class Feed:
         self.make_lock()
 
     def make_lock(self) -> None:
-        """A lock for those who draw and those who ask for the place, also in a child after a fork."""
-        self._lock = threading.RLock()  # reentrant, because a sampler may ask for the place
+        """A lock over what is noted, also in a child after a fork. Nobody holds it while items are drawn."""
+        self._lock = threading.RLock()  # reentrant, because a sampler's state_dict may ask for the place
 
     def __call__(self, epoch: Epoch) -> bool:
         """Hand in more rows; False at the end.
@@ -129,9 +129,7 @@ class Feed:
         ValueError
             A batch is empty.
         """
-        with self._lock:
-            self._forget_before(epoch.position)
-            n = self._feed_item(epoch)
+        n = self._feed_item(epoch)
         if self._batch_size is None and n == 0:
             raise ValueError("a batch_sampler must not give an empty batch")
         return n >= 0
@@ -163,8 +161,10 @@ class Feed:
         """Hand in the next item, or for single rows as many as complete a batch; how many rows, -1 at the end."""
         if self._ended:
             return -1
-        # Noted before anything is drawn: should that fail, the state is that of the place reached.
-        self._begun.append((self._fed, self._snapshot() if self._snapshot is not None else None))
+        # Noted before anything is drawn: should that fail or take long, the state is that of the place reached.
+        with self._lock:
+            self._forget_before(epoch.position)
+            self._begun.append((self._fed, self._snapshot() if self._snapshot is not None else None))
         rows: Any = next(self._items, END)
         if rows is END:
             self._ended = True
