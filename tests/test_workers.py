@@ -1,5 +1,6 @@
 """How many threads fill batches, how far ahead, and what `explain` says of it."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -171,6 +172,19 @@ def test_as_many_threads_as_were_asked_for(cores, n_cores, threads):
         assert line(loader, "threads") == f"{threads}, as asked for, fill batches ahead"
         assert line(loader, "prefetch") == "up to 5 batches ahead"
         list(loader)
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has this policy")
+def test_a_thread_that_is_woken_takes_nobodys_core():
+    before = set(os.listdir("/proc/self/task"))
+    with fb.Loader(X, 4, threads=2) as loader:
+        policies = []
+        while policies != [os.SCHED_BATCH] * 2 and loader.epoch < 10**5:  # each says so when it first runs
+            list(loader)
+            ours = set(os.listdir("/proc/self/task")) - before
+            policies = [os.sched_getscheduler(int(thread)) for thread in ours]
+        assert policies == [os.SCHED_BATCH] * 2
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def test_threads_that_have_not_been_tried(cores):

@@ -9,6 +9,7 @@
 
 #if !defined(_WIN32)
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #endif
 
@@ -34,6 +35,15 @@ class SignalsBlocked {
     sigset_t before_;
 #endif
 };
+
+// A thread that is woken takes the core of the one that woke it, if no other is free: in a loop whose step has all cores
+// at work, it would fill batches while the consumer of one stands still. Linux lets it say that it can wait.
+void preempt_nobody() noexcept {
+#if defined(SCHED_BATCH)
+    const sched_param none = {};
+    if (sched_getscheduler(0) == SCHED_OTHER) (void)sched_setscheduler(0, SCHED_BATCH, &none);
+#endif
+}
 
 }  // namespace
 
@@ -145,6 +155,7 @@ void Engine::stop_threads() {
 }
 
 void Engine::run() {
+    preempt_nobody();
     Lock lock(mutex_);
     while (!is_stopping_.load(std::memory_order_relaxed)) {
         if (help(lock, false)) continue;

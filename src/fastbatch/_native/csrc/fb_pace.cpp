@@ -28,7 +28,8 @@ void Pace::delivered(std::uint64_t n, std::int64_t now, std::int64_t wait_ns) no
     n_ += n;
     span_ += span;
     wait_ += wait_ns;
-    if (n_ >= kBlockBatches && span_ >= kBlockNs) end_block(now);
+    const bool is_long = is_trying_ && n_blocks_ >= kTrialBlocks;
+    if (n_ >= kBlockBatches && span_ >= (is_long ? kLongBlockNs : kBlockNs)) end_block(now);
 }
 
 void Pace::end_block(std::int64_t now) noexcept {
@@ -55,7 +56,13 @@ void Pace::end_block(std::int64_t now) noexcept {
     if (best.period == 0 || cost.period < best.period) best = cost;
     ++n_blocks_;
     const bool is_lost = n_blocks_ == 1 && cost.period > kLost * best_[was_on_].period;
-    if (n_blocks_ == kTrialBlocks || is_lost)
+    bool is_over = is_lost || n_blocks_ == 2 * kTrialBlocks;
+    if (n_blocks_ == kTrialBlocks) {
+        const auto [less, more] = std::minmax(best_[0].period, best_[1].period);
+        is_over = less < kClear * more;
+        if (!is_over) best_[0] = best_[1] = Cost();
+    }
+    if (is_over)
         end_trial(now);
     else
         begin_block(!is_on_);
@@ -63,9 +70,10 @@ void Pace::end_block(std::int64_t now) noexcept {
 
 void Pace::end_trial(std::int64_t now) noexcept {
     const Cost without = best_[0], with = best_[1];
-    // A wait that is gone is a gain even where the noise of the loop hides it; a longer period never is.
+    // A wait that is gone is a gain even where the noise of the loop hides it; a longer period never is. What was found
+    // before is given up for something clear only.
     const bool on = with.period < 0.97 * without.period ||
-                    (with.period < 1.02 * without.period && with.wait < 0.5 * without.wait);
+                    (with.period < (was_on_ ? 1.05 : 1.02) * without.period && with.wait < 0.5 * without.wait);
     rest_ns_ = on == was_on_ && n_trials_ > 0 ? 2 * rest_ns_ : std::max(kRestNs, kRestTrials * (now - trial_began_));
     rest_until_ = now + rest_ns_;
     found_[0] = without;

@@ -1,8 +1,9 @@
 // Whether threads fill batches ahead of whoever asks for them: found out by trying.
 //
 // Batches that cost less than a hand-off between threads are left alone. Otherwise both ways are tried, twice each in
-// turn, the better one is kept, and that is looked at again after a while, ever less often. A machine without a free
-// core shows in the period from batch to batch; what a loop gains shows in its wait.
+// turn; where that does not tell them apart clearly, once more and for longer. The better one is kept, and that is looked
+// at again after a while, ever less often. A machine without a free core shows in the period from batch to batch; what a
+// loop gains shows in its wait.
 #ifndef FB_PACE_HPP
 #define FB_PACE_HPP
 
@@ -40,14 +41,16 @@ class Pace {
     Cost cost(bool on) const noexcept { return found_[on]; }
 
   private:
-    static constexpr std::uint64_t kBlockBatches = 8;
-    static constexpr std::int64_t kBlockNs = 2'000'000;
-    static constexpr unsigned kTrialBlocks = 4;
+    static constexpr std::uint64_t kBlockBatches = 16;  // at least, in each block of a trial
+    static constexpr std::int64_t kBlockNs = 4'000'000;
+    static constexpr std::int64_t kLongBlockNs = 30'000'000;
+    static constexpr unsigned kTrialBlocks = 4;  // and as many long ones
     static constexpr double kWorthwhileWaitNs = 5'000;
     static constexpr std::int64_t kLongGap = 4;  // periods
     static constexpr double kLost = 1.25;  // a way so much slower is given up after one block
+    static constexpr double kClear = 0.8;  // what one period has to be of the other for short blocks to tell
     static constexpr std::int64_t kRestNs = 20'000'000;  // at least, between two looks
-    static constexpr int kRestTrials = 20;               // so many times as long as a trial
+    static constexpr int kRestTrials = 5;                // so many times as long as a trial
 
     void end_block(std::int64_t now) noexcept;
     void end_trial(std::int64_t now) noexcept;

@@ -57,12 +57,6 @@ Buffer *Pool::allocate(std::size_t nbytes) noexcept {
     return buffer;
 }
 
-std::uint64_t Pool::n_idle() const noexcept {
-    std::uint64_t n = returned_.load(std::memory_order_relaxed) & kCountMask;
-    for (const Buffer *buffer = idle_; buffer != nullptr; buffer = buffer->next) ++n;
-    return n;
-}
-
 void Pool::destroy(Buffer *buffer) noexcept {
     live_nbytes_.fetch_sub(buffer->nbytes, std::memory_order_relaxed);
     allocator_.free(allocator_.context, buffer->data, buffer->nbytes);
@@ -75,17 +69,23 @@ void Pool::drop_reference() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
+// The buffer that came back last, which is likeliest to be in a cache still. Nobody else takes buffers from the list, so
+// what is at its head stays where it is until then.
+Buffer *Pool::pop() noexcept {
+    std::uintptr_t head = idle_.load(std::memory_order_acquire), word = 0;
+    do {
+        if (buffer_of(head) == nullptr) return nullptr;
+        Buffer *next = buffer_of(head)->next;
+        word = next == nullptr ? 0 : reinterpret_cast<std::uintptr_t>(next) | ((head & kCountMask) - 1);
+    } while (!idle_.compare_exchange_weak(head, word, std::memory_order_acquire, std::memory_order_acquire));
+    return buffer_of(head);
+}
+
 Buffer *Pool::acquire(std::size_t nbytes) noexcept {
-    Buffer *found = nullptr;
-    while (found == nullptr) {
-        if (idle_ == nullptr) idle_ = buffer_of(returned_.exchange(0, std::memory_order_acquire));
-        if (idle_ == nullptr) break;
-        Buffer *buffer = idle_;
-        idle_ = buffer->next;
-        if (buffer->nbytes >= nbytes)
-            found = buffer;
-        else
-            destroy(buffer);  // from before batches grew
+    Buffer *found = pop();
+    while (found != nullptr && found->nbytes < nbytes) {  // from before batches grew
+        destroy(found);
+        found = pop();
     }
     if (found == nullptr) {
         // Sizes that vary settle when small buffers can be used for the larger batches to come: but not at any price.
@@ -99,7 +99,7 @@ Buffer *Pool::acquire(std::size_t nbytes) noexcept {
 }
 
 void Pool::take_back(Buffer *buffer) noexcept {
-    std::uintptr_t head = returned_.load(std::memory_order_relaxed), word = 0;
+    std::uintptr_t head = idle_.load(std::memory_order_relaxed), word = 0;
     do {
         if ((head & kCountMask) >= keep_) {
             destroy(buffer);
@@ -107,22 +107,17 @@ void Pool::take_back(Buffer *buffer) noexcept {
         }
         buffer->next = buffer_of(head);
         word = reinterpret_cast<std::uintptr_t>(buffer) | ((head & kCountMask) + 1);
-    } while (!returned_.compare_exchange_weak(head, word, std::memory_order_release, std::memory_order_relaxed));
+    } while (!idle_.compare_exchange_weak(head, word, std::memory_order_release, std::memory_order_relaxed));
 }
 
 void Pool::close() noexcept {
-    destroy_all(idle_);
-    idle_ = nullptr;
-    destroy_all(buffer_of(returned_.exchange(kClosed, std::memory_order_acquire)));
-    drop_reference();
-}
-
-void Pool::destroy_all(Buffer *buffer) noexcept {
+    Buffer *buffer = buffer_of(idle_.exchange(kClosed, std::memory_order_acquire));
     while (buffer != nullptr) {
         Buffer *next = buffer->next;
         destroy(buffer);
         buffer = next;
     }
+    drop_reference();
 }
 
 }  // namespace fb

@@ -37,7 +37,7 @@ struct alignas(64) Buffer {
 // The buffers of one column. Lives until its owner has closed it and the last buffer is back.
 class Pool {
   public:
-    // Up to `keep` idle buffers (at most 62) stay for reuse, in each of two lists.
+    // Up to `keep` idle buffers (at most 62) stay for reuse.
     static Pool *create(unsigned ndim, unsigned keep, Allocator allocator) noexcept;
 
     // A buffer of at least `nbytes`, leased, or nullptr without memory. One caller at a time.
@@ -52,27 +52,26 @@ class Pool {
     std::uint64_t n_live() const noexcept { return references_.load(std::memory_order_relaxed) - 1; }
     std::uint64_t n_allocated() const noexcept { return allocated_.load(std::memory_order_relaxed); }
     std::uint64_t live_nbytes() const noexcept { return live_nbytes_.load(std::memory_order_relaxed); }
-    // Buffers that wait for reuse. By whoever may acquire.
-    std::uint64_t n_idle() const noexcept;
+    // Buffers that wait for reuse.
+    std::uint64_t n_idle() const noexcept { return idle_.load(std::memory_order_relaxed) & (alignof(Buffer) - 1); }
 
   private:
     Pool(unsigned ndim, unsigned keep, Allocator allocator) noexcept;
+    Buffer *pop() noexcept;
     Buffer *allocate(std::size_t nbytes) noexcept;
     void destroy(Buffer *buffer) noexcept;
     void take_back(Buffer *buffer) noexcept;
-    void destroy_all(Buffer *buffer) noexcept;
     void drop_reference() noexcept;
 
     const Allocator allocator_;
     const unsigned ndim_;
     const unsigned keep_;
     std::size_t largest_ = 0;   // asked for so far: buffers are made this large, so that sizes that vary settle
-    Buffer *idle_ = nullptr;    // the acquirer's own list
     std::atomic<std::uint64_t> references_{1};  // the owner and every live buffer
     std::atomic<std::uint64_t> allocated_{0}, live_nbytes_{0};
-    // Head of the list of returned buffers; the low 6 bits, free by alignment, count them. Pushed by anyone, emptied
-    // as a whole: so no ABA.
-    alignas(64) std::atomic<std::uintptr_t> returned_{0};
+    // Head of the list of idle buffers; the low 6 bits, free by alignment, count them. Pushed by anyone, popped by one at
+    // a time: so no ABA.
+    alignas(64) std::atomic<std::uintptr_t> idle_{0};
 };
 
 }  // namespace fb
