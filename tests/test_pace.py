@@ -360,6 +360,22 @@ def test_gaps_between_epochs_do_not_count(library, costs, n_batches, gap):
     assert loop.found(False)[0] == pytest.approx(costs[False][0], rel=1e-6)
 
 
+@pytest.mark.parametrize("costs", [HELPED, HINDERED], ids=["helped", "hindered"])
+@pytest.mark.parametrize("away", [60 * MS, 10 * S])
+def test_a_consumer_that_goes_away_in_an_epoch_costs_no_trial_and_spoils_none(loop, costs, away):
+    """It does so every 50 batches, to evaluate a model."""
+    seconds_at_work = 0
+    while loop.n_trials < 4:
+        began = loop.now
+        for i in range(50):
+            loop.deliver(costs, factor=1 + away / (costs[loop.is_on][0] * US) if i == 7 else 1)
+        seconds_at_work += loop.now - began - away
+        assert loop.n_trials == 0 or loop.is_on is (costs is HELPED) or loop.n_since < 100
+    assert loop.is_on is (costs is HELPED)
+    assert loop.found(False) == pytest.approx(costs[False], rel=1e-6)
+    assert seconds_at_work > S  # rests are of the loop's time
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Where nothing is to be found out
 # ---------------------------------------------------------------------------------------------------------------------

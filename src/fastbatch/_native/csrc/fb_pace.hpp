@@ -47,20 +47,24 @@ class Pace {
     static constexpr unsigned kTrialBlocks = 4;  // and as many long ones
     static constexpr double kWorthwhileWaitNs = 5'000;
     static constexpr std::int64_t kLongGap = 4;  // periods
+    static constexpr std::int64_t kInterruption = 16;  // periods
+    static constexpr std::int64_t kInterruptionNs = 50'000'000;
     static constexpr double kLost = 1.25;  // a way so much slower is given up after one block
     static constexpr double kClear = 0.8;  // what one period has to be of the other for short blocks to tell
-    static constexpr std::int64_t kRestNs = 20'000'000;  // at least, between two looks
+    static constexpr std::int64_t kRestNs = 20'000'000;  // of the loop's time at least, between two looks
     static constexpr int kRestTrials = 5;                // so many times as long as a trial
 
-    void end_block(std::int64_t now) noexcept;
-    void end_trial(std::int64_t now) noexcept;
+    // Whether a consumer was away between two batches, to evaluate a model or the like.
+    bool is_interruption(std::int64_t span) const noexcept;
+    void end_block() noexcept;
+    void end_trial() noexcept;
     void begin_block(bool on) noexcept;
 
     Policy policy_;
     const std::uint64_t n_unsettled_;
     bool is_on_;
 
-    std::int64_t last_ = 0, rest_until_ = 0, rest_ns_ = 0, trial_began_ = 0;
+    std::int64_t last_ = 0, rest_left_ = 0, rest_ns_ = 0, trial_ns_ = 0;
     bool is_trying_ = false, was_on_ = false;
     unsigned n_blocks_ = 0;                            // of the trial that are over
     std::uint64_t n_unsettled_left_ = 2, n_ = 0;       // the first batches bear the cost of beginning
