@@ -2,22 +2,22 @@
 
 import time
 from itertools import pairwise
-from statistics import median
+from statistics import mean, median
 
 import numpy as np
 
 import fastbatch as fb
 from benchmarks.measure import Stage
-from benchmarks.steps import python_step, table
+from benchmarks.steps import table
 
 
 class Turn(Stage):
-    """A Python step for each of 1000 batches of an epoch, and then the first batch of the next."""
+    """A step for each of 1000 batches of an epoch, and then the first batch of the next."""
 
-    def __init__(self, scale):
+    def __init__(self, step, scale):
         self.n = int(1_000_000 * scale)
         self.X, self.y = table(self.n, 256)
-        self.step = python_step()
+        self.step = step
         self.loader = fb.Loader((self.X, self.y), 1024, shuffle=True, seed=0, threads=1)
         self.batches = iter(self.loader)
         self.batch = next(self.batches)
@@ -45,7 +45,8 @@ class Turn(Stage):
         self.batches = self.batch = None
         asked, arrived = [], []
         while True:
-            step(batch)
+            if step is not None:
+                step(batch)
             if keep is not None:
                 keep(*batch)
             start = clock()
@@ -75,9 +76,21 @@ def steady_next(stage, keep=None):
 
 
 def steady_period(stage, keep=None):
-    """From the return of a `next` to that of the one after it, the step between them included."""
+    """From the return of a `next` to that of the one after it, the step between them included: the mean."""
     _gap, _asked, arrived = stage.turn(keep)
-    return median(end - start for start, end in pairwise(arrived))
+    return mean(end - start for start, end in pairwise(arrived))
+
+
+def new_object(stage, keep=None):
+    """In the place of a new iterator, an instance of an empty class: what any code costs that has left the caches."""
+    stage.turn(keep)
+    start = time.perf_counter()
+    Empty()
+    return time.perf_counter() - start
+
+
+class Empty:
+    """Nothing."""
 
 
 def returned(contender, stage):
