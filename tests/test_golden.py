@@ -39,6 +39,15 @@ SAMPLERS = {
     "Balanced proportions, many rows": lambda: fb.Balanced(
         MANY_LABELS, proportions=range(1, len(set(MANY_LABELS)) + 1)
     ),
+    "Stratified": lambda: fb.Stratified(LABELS),
+    "Stratified, many rows": lambda: fb.Stratified(MANY_LABELS),
+    "Mixture": lambda: fb.Mixture([10, 30, 5], [2, 3, 1]),
+    "Mixture recycle": lambda: fb.Mixture([1000, 30, 5000], [0.5, 0.2, 0.3], exhausted="recycle"),
+    "Subset": lambda: fb.Subset(np.arange(5, 300, 3)),
+    "Weighted": lambda: fb.Weighted(np.arange(20)),
+    "Weighted, many rows": lambda: fb.Weighted(np.arange(10_000) * 7919 % 1009),
+    "Weighted without replacement": lambda: fb.Weighted(np.arange(20), replacement=False),
+    "Weighted without replacement, many rows": lambda: fb.Weighted(np.arange(10_000) * 7919 % 1009, replacement=False),
 }
 # Around the size at which an order becomes buckets, and well above it.
 LARGE = [2**22, 2**22 + 1, 2**22 + 1000, 5_000_000]

@@ -4,8 +4,21 @@ from fastbatch._native.permutation import permutation
 from fastbatch._native.shuffle import shuffle
 from fastbatch._native.take import take
 from fastbatch.loader import Loader
-from fastbatch.samplers import Balanced, Sequential, Shuffle
+from fastbatch.samplers import Balanced, Mixture, Sequential, Shuffle, Stratified, Subset, Weighted, split
 
 __version__ = "0.1.0"
 
-__all__ = ["Balanced", "Loader", "Sequential", "Shuffle", "permutation", "shuffle", "take"]
+__all__ = [
+    "Balanced",
+    "Loader",
+    "Mixture",
+    "Sequential",
+    "Shuffle",
+    "Stratified",
+    "Subset",
+    "Weighted",
+    "permutation",
+    "shuffle",
+    "split",
+    "take",
+]

@@ -205,6 +205,6 @@ def as_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> 
         return Given(n_rows, sampler)  # checked once, and any place of it can be reached
     if not isinstance(sampler, Sampler):
         return UserSampler(sampler, n_rows, batches=False)
-    if sampler.n != n_rows:
+    if not sampler.fits(n_rows):
         raise ValueError(f"the sampler draws from {sampler.n} rows, the data has {n_rows}")
     return sampler

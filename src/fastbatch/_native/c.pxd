@@ -80,6 +80,15 @@ cdef extern from "fb_given.h" nogil:
     void fb_given_init(fb_given *given)
 
 
+cdef extern from "fb_subset.h" nogil:
+    ctypedef struct fb_subset:
+        fb_sampler sampler
+        const fb_sampler *inner
+        const void *rows
+
+    void fb_subset_init(fb_subset *subset)
+
+
 cdef extern from "fb_balanced.h" nogil:
     ctypedef struct fb_balanced:
         fb_sampler sampler
@@ -93,6 +102,38 @@ cdef extern from "fb_balanced.h" nogil:
     void fb_balanced_init(fb_balanced *balanced)
     void fb_group_rows(const uint32_t *codes, uint64_t n_rows, uint32_t n_classes, int wide, uint64_t *starts,
                        void *members)
+
+
+cdef extern from "fb_alias.h" nogil:
+    const uint64_t FB_ALIAS_ROWS_END
+    enum:
+        FB_NO_WEIGHT
+        FB_BAD_WEIGHT
+
+    ctypedef uint64_t fb_alias_cell
+
+    int fb_check_weights(const void *weights, uint64_t n_rows, uint64_t *bad_row)
+    void fb_quantise_weights(void *weights, uint64_t n_rows)
+    int fb_alias_build(const uint64_t *weights, uint64_t n_rows, fb_alias_cell *cells, fb_poll poll)
+
+
+cdef extern from "fb_weighted.h" nogil:
+    ctypedef struct fb_weighted:
+        fb_sampler sampler
+        const fb_alias_cell *cells
+
+    void fb_weighted_init(fb_weighted *weighted)
+
+
+cdef extern from "fb_race.h" nogil:
+    ctypedef struct fb_race:
+        fb_sampler sampler
+        uint64_t n_runners
+        const double *log_weights
+        const uint32_t *runners
+
+    void fb_race_init(fb_race *race)
+    void fb_log_weights(const double *values, uint64_t n, double *out)
 
 
 cdef extern from "fb_column.h" nogil:

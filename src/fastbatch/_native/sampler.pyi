@@ -25,6 +25,10 @@ class Given(Sampler):
     def __new__(cls, n: int, rows: npt.NDArray[Any]) -> Self: ...
 
 @final
+class Subset(Sampler):
+    def __new__(cls, n: int, rows: npt.NDArray[Any], inner: Sampler) -> Self: ...
+
+@final
 class Fed(Sampler):
     def __new__(cls, n: int) -> Self: ...
 
@@ -33,7 +37,7 @@ class Balanced(Sampler):
     def __new__(
         cls,
         n: int,
-        members: npt.NDArray[Any],
+        members: npt.NDArray[Any] | None,
         starts: npt.NDArray[np.uint64],
         length: int,
         shares: npt.NDArray[np.uint64] | None = None,

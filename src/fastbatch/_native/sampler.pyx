@@ -5,7 +5,7 @@ cimport numpy as cnp
 
 from fastbatch._native.c cimport (
     FB_NARROW_ROWS, FB_NO_MEMORY, fb_balanced, fb_balanced_init, fb_given, fb_given_init, fb_group_rows, fb_key,
-    fb_poll, fb_sampler, fb_sequential, fb_shuffled
+    fb_poll, fb_sampler, fb_sequential, fb_shuffled, fb_subset, fb_subset_init
 )
 from fastbatch._native.random cimport key_from_words
 from fastbatch._native.signals cimport poll_for, raise_pending
@@ -151,6 +151,40 @@ cdef int check_row_numbers(uint64_t n, cnp.ndarray rows, str name) except -1:
 
 @cython.final
 @cython.no_gc_clear
+cdef class Subset(Sampler):
+    """Some rows of the data, in the order that another sampler gives them.
+
+    Parameters
+    ----------
+    n : int
+        Rows of the data.
+    rows : uint32 of shape (inner.n,), or uint64 from 2**32 rows on
+        Below `n`; nobody may write them any more.
+    inner : Sampler
+        Draws from positions in `rows`.
+    """
+
+    cdef fb_subset storage
+    cdef tuple arguments
+
+    def __cinit__(self, uint64_t n, cnp.ndarray rows not None, Sampler inner not None):
+        check_row_numbers(n, rows, "rows")
+        if inner.sampler.n_rows != <uint64_t>rows.shape[0]:
+            raise ValueError(f"inner draws from {inner.n} rows, there are {rows.shape[0]}")
+        self.arguments = (n, rows, inner)  # kept alive: the storage points into them
+        self.storage.sampler.n_rows = n
+        self.storage.sampler.wide = n >= FB_NARROW_ROWS
+        self.storage.inner = inner.sampler
+        self.storage.rows = cnp.PyArray_DATA(rows)
+        fb_subset_init(&self.storage)
+        self.sampler = &self.storage.sampler
+
+    def __reduce__(self):
+        return Subset, self.arguments
+
+
+@cython.final
+@cython.no_gc_clear
 cdef class Fed(Sampler):
     """Rows that Python hands in while the epoch runs: it begins no order of its own."""
 
@@ -174,7 +208,7 @@ cdef class Balanced(Sampler):
     ----------
     n : int
         Rows of the data.
-    members : uint32 of shape (n_members,), or uint64 from 2**32 rows on
+    members : uint32 of shape (n_members,), or uint64 from 2**32 rows on; None: all rows as they stand
         Rows by class, as `group_rows` makes them.
     starts : uint64 of shape (n_classes + 1,)
         Where each class begins in `members`, and their end. No class is empty.
@@ -187,15 +221,15 @@ cdef class Balanced(Sampler):
     cdef fb_balanced storage
     cdef tuple arguments
 
-    def __cinit__(self, uint64_t n, cnp.ndarray members not None, cnp.ndarray starts not None, uint64_t length,
+    def __cinit__(self, uint64_t n, cnp.ndarray members, cnp.ndarray starts not None, uint64_t length,
                   cnp.ndarray shares=None):
         check_classes(n, members, starts)
         self.arguments = (n, members, starts, length, shares)  # kept alive: the storage points into them
         self.storage.sampler.n_rows = n
         self.storage.sampler.length = length
         self.storage.n_classes = starts.shape[0] - 1
-        self.storage.n_members = members.shape[0]
-        self.storage.members = cnp.PyArray_DATA(members)
+        self.storage.n_members = n if members is None else members.shape[0]
+        self.storage.members = NULL if members is None else cnp.PyArray_DATA(members)
         self.storage.starts = <const uint64_t *>cnp.PyArray_DATA(starts)
         if shares is not None:
             check_shares(shares, starts.shape[0] - 1)
@@ -209,11 +243,14 @@ cdef class Balanced(Sampler):
 
 
 cdef int check_classes(uint64_t n, cnp.ndarray members, cnp.ndarray starts) except -1:
-    check_row_numbers(n, members, "members")
+    cdef uint64_t n_members = n
+    if members is not None:
+        check_row_numbers(n, members, "members")
+        n_members = members.shape[0]
     if starts.dtype != np.uint64 or not cnp.PyArray_ISCARRAY_RO(starts) or starts.ndim != 1 or starts.shape[0] < 2:
         raise ValueError("starts must be a contiguous array of uint64, one more than there are classes")
-    if starts[0] != 0 or starts[starts.shape[0] - 1] != members.shape[0] or not np.all(np.diff(starts) - 1 < n):
-        raise ValueError(f"starts must rise from 0 to the {members.shape[0]} members, and no class be empty")
+    if starts[0] != 0 or starts[starts.shape[0] - 1] != n_members or not np.all(np.diff(starts) - 1 < n):
+        raise ValueError(f"starts must rise from 0 to the {n_members} members, and no class be empty")
     return 0
 
 

@@ -82,7 +82,10 @@ static void advance(balanced_order *order, uint32_t class_, uint64_t occurrence)
     char *rows = order->rows + start * order->row_nbytes;
     const uint64_t number = occurrence / n_rows;
     if (pass->first != number * n_rows) {
-        memcpy(rows, (const char *)order->sampler->members + start * order->row_nbytes, n_rows * order->row_nbytes);
+        if (order->sampler->members == NULL)
+            (void)fb_count_up(order->sampler->sampler.wide, start, rows, n_rows, nobody);
+        else
+            memcpy(rows, (const char *)order->sampler->members + start * order->row_nbytes, n_rows * order->row_nbytes);
         pass->first = number * n_rows;
         pass->done = 0;
         pass->rng = fb_sfc64_begin(fb_derive(order->key, order->epoch, FB_STREAM_PASS, class_, number));

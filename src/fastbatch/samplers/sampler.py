@@ -1,0 +1,81 @@
+"""What samplers share."""
+
+from __future__ import annotations
+
+import operator
+from functools import cached_property
+
+import numpy as np
+
+from fastbatch._native import sampler as native_samplers
+from fastbatch._native.random import ORDER_VERSION
+from fastbatch.seeding import check_epoch, check_seed, root_key
+
+order_version: int = ORDER_VERSION
+
+
+class Sampler:
+    """What the samplers of this package share.
+
+    Attributes
+    ----------
+    n : int
+        Rows it draws from.
+    native
+        What the engine draws from.
+    """
+
+    native: native_samplers.Sampler
+
+    @property
+    def n(self) -> int:
+        """Rows it draws from."""
+        return self.native.n
+
+    def __len__(self) -> int:
+        """Rows of an epoch."""
+        return len(self.native)
+
+    def fits(self, n_rows: int) -> bool:
+        """Whether it is for data of so many rows."""
+        return self.n == n_rows
+
+    def order(self, seed: int, epoch: int) -> np.ndarray:
+        """The whole order of one epoch.
+
+        Parameters
+        ----------
+        seed, epoch : int
+            Not negative.
+
+        Returns
+        -------
+        int64 of shape (len,)
+
+        Raises
+        ------
+        TypeError
+            Not integers.
+        ValueError
+            Negative, or an epoch beyond 64 bits.
+        MemoryError
+            There is none for the order.
+        """
+        return self.native.order(root_key(check_seed(seed)), check_epoch(operator.index(epoch)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells this sampler from another in a saved state."""
+        return repr(self)
+
+    def __repr__(self) -> str:
+        """Name and rows."""
+        return f"{type(self).__name__}({self.n})"
+
+
+def check_n(n: int) -> int:
+    """Rows to draw from; ValueError where there cannot be so many."""
+    n = operator.index(n)
+    if not 0 <= n < 2**63:
+        raise ValueError(f"n must be at least 0 and below 2**63, got {n}")
+    return n

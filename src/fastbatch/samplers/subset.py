@@ -1,0 +1,126 @@
+"""Some rows of the data, and how to cut the data into such subsets."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fastbatch._native import sampler as native_samplers
+from fastbatch._native.take import check_rows
+from fastbatch.samplers.balanced import Stratified
+from fastbatch.samplers.rows import Shuffle
+from fastbatch.samplers.sampler import Sampler, check_n
+from fastbatch.seeding import check_seed
+
+
+class Subset(Sampler):
+    """Some rows of the data, in the order that another sampler gives them.
+
+    The NumPy equivalent of its order is::
+
+        rows[sampler.order(seed, epoch)]
+
+    Parameters
+    ----------
+    rows : array_like of int, of shape (k,)
+        Not negative. A row may come more than once. They are copied.
+    sampler : sampler, optional
+        Draws from the k positions in `rows`: ``fb.Balanced(labels[rows])``, for instance. None: `Shuffle`.
+
+    Attributes
+    ----------
+    n : int
+        One more than the largest of `rows`: data of at least so many rows can be drawn from.
+
+    Raises
+    ------
+    TypeError
+        `rows` are not integers, or `sampler` is none of this package's.
+    ValueError
+        `rows` are negative or not 1-D, or `sampler` draws from another number of rows.
+    """
+
+    def __init__(self, rows: Any, sampler: Sampler | None = None) -> None:
+        rows = np.asarray(rows)
+        if rows.ndim != 1:
+            raise ValueError(f"rows must be of shape (k,), got shape {rows.shape}")
+        if rows.size == 0:
+            rows = rows.astype(np.int64)
+        elif rows.dtype.kind in "iu" and int(rows.min()) < 0:
+            raise ValueError(f"rows must not be negative, got {rows.min()}")
+        n = int(rows.max()) + 1 if rows.dtype.kind in "iu" and rows.size else 0
+        self._rows = check_rows(rows, check_n(n))
+        if sampler is None:
+            sampler = Shuffle(len(self._rows))
+        elif not isinstance(sampler, Sampler):
+            raise TypeError(f"sampler must be one of fastbatch's, got {type(sampler).__name__}")
+        if sampler.n != len(self._rows):
+            raise ValueError(f"sampler draws from {sampler.n} rows, the subset has {len(self._rows)}")
+        self.sampler = sampler
+        self.native = native_samplers.Subset(n, self._rows, sampler.native)
+
+    def fits(self, n_rows: int) -> bool:
+        """Whether data of so many rows has all that it draws."""
+        return self.n <= n_rows
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells this sampler from another in a saved state: a digest of its rows, and the sampler's own."""
+        digest = hashlib.blake2b(self._rows.astype("<u8").data, digest_size=16)
+        return f"Subset({len(self._rows)} rows, digest={digest.hexdigest()}, {self.sampler.fingerprint})"
+
+    def __repr__(self) -> str:
+        """How many rows, and in which order."""
+        return f"Subset({len(self._rows)} rows, {self.sampler!r})"
+
+
+def split(n: int, fractions: Sequence[float], *, labels: Any = None, seed: int | None = None) -> tuple[np.ndarray, ...]:
+    """Cut rows 0..n-1 at random into parts of given sizes, for training, validation and the like.
+
+    The NumPy equivalent, without `labels`, is::
+
+        ends = numpy.round(numpy.cumsum(fractions) * n).astype(int)
+        parts = numpy.split(numpy.random.default_rng(seed).permutation(n), ends)[: len(fractions)]
+        tuple(numpy.sort(part) for part in parts)
+
+    Parameters
+    ----------
+    n : int
+        Rows to cut.
+    fractions : sequence of float
+        The share of each part, with a sum of at most 1; what is left is in no part.
+    labels : array_like of int, bool or str, of shape (n,), optional
+        The class of each row: then each part has the classes of the whole, each to within two rows of its share.
+    seed : int, optional
+        None: another one every time.
+
+    Returns
+    -------
+    tuple of int64 arrays
+        The rows of each part, ascending: for `Subset`, or for `take`.
+
+    Raises
+    ------
+    TypeError
+        `n` or `seed` is no integer; labels are neither integers, bools nor strings.
+    ValueError
+        Fractions are not positive, or more than 1 together; there is not one label for each row.
+    """
+    n = check_n(n)
+    fractions = [float(fraction) for fraction in fractions]
+    for fraction in fractions:
+        if not 0 < fraction <= 1:
+            raise ValueError(f"fractions must be above 0 and at most 1, got {fraction}")
+    if math.fsum(fractions) > 1 + 1e-9:
+        raise ValueError(f"fractions must be at most 1 together, got {math.fsum(fractions)}")
+    ends = [min(n, round(math.fsum(fractions[: i + 1]) * n)) for i in range(len(fractions))]
+    sampler: Sampler = Shuffle(n) if labels is None else Stratified(labels)
+    if sampler.n != n:
+        raise ValueError(f"labels must be of shape ({n},), got shape ({sampler.n},)")
+    order = sampler.order(check_seed(seed), 0)
+    return tuple(np.sort(order[first:end]) for first, end in zip([0, *ends], ends, strict=False))
