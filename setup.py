@@ -33,12 +33,14 @@ ENGINE = [
 EXTENSIONS = {
     "array": [],
     "signals": [],
+    "simd": [],
     "random": ["fb_random.c"],
     "shuffle": ["fb_random.c", "fb_shuffle.c", "fb_scatter.c", "fb_permutation.c"],
     "permutation": ["fb_random.c", "fb_shuffle.c", "fb_scatter.c", "fb_permutation.c", "fb_sequential.c"],
     "take": ["fb_gather.c", "fb_index.c"],
     "sampler": [
         "fb_balanced.c",
+        "fb_bijection.c",
         "fb_deal.c",
         "fb_given.c",
         "fb_permutation.c",
@@ -47,6 +49,7 @@ EXTENSIONS = {
         "fb_sequential.c",
         "fb_shuffle.c",
         "fb_shuffled.c",
+        "fb_streamed.c",
         "fb_subset.c",
     ],
     "weighted": ["fb_alias.c", "fb_race.c", "fb_random.c", "fb_weighted.c"],

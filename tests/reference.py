@@ -442,7 +442,7 @@ def sattolo_orders(n, n_orders, rng):
 # Orders, draw by draw
 # ---------------------------------------------------------------------------------------------------------------------
 
-LABELS, BUCKET, CLASSES, PASS = 1, 2, 3, 4  # what a derived stream is for
+LABELS, BUCKET, CLASSES, PASS, BIJECTION = 1, 2, 3, 4, 7  # what a derived stream is for
 
 
 def fisher_yates(items, seed):
@@ -536,3 +536,23 @@ def bucket_labels(seed, bits, n):
     drawn = np.array([next(words) for _ in range(-(-n // per_word))], np.uint64)
     shifts = np.arange(per_word, dtype=np.uint64) * np.uint64(bits)
     return (drawn[:, None] >> shifts & np.uint64(2**bits - 1)).ravel()[:n].astype(np.int64)
+
+
+def streamed(place, n, key, epoch, n_rounds=12):
+    """The row at a place of a streaming order: a Feistel network over 2**bits columns and as many rows as n needs."""
+    bits = next(bits for bits in range(8, 32) if bits == 31 or 4**bits >= n)
+    n_right = -(-n // 2**bits)
+    seeds = [philox4x64(key, (epoch, BIJECTION, unit, 0)) for unit in range(n_rounds)]
+
+    def mixed(half, seed):
+        word = (half + (seed[0] >> 32)) * (seed[1] >> 32 | 1) % 2**32
+        return (word ^ word >> 15) * 0x9E3779B1 % 2**32
+
+    while True:
+        left, right = divmod(place, n_right)
+        for first, second in zip(seeds[::2], seeds[1::2], strict=True):
+            left ^= mixed(right, first) >> (32 - bits)
+            right = (right + (mixed(left, second) * n_right >> 32)) % n_right
+        place = left * n_right + right
+        if place < n:
+            return place

@@ -39,6 +39,7 @@ SAMPLERS = {
     "Balanced proportions, many rows": lambda: fb.Balanced(
         MANY_LABELS, proportions=range(1, len(set(MANY_LABELS)) + 1)
     ),
+    "Shuffle streaming": lambda: fb.Shuffle(100_000, "streaming"),
     "Stratified": lambda: fb.Stratified(LABELS),
     "Stratified, many rows": lambda: fb.Stratified(MANY_LABELS),
     "Mixture": lambda: fb.Mixture([10, 30, 5], [2, 3, 1]),

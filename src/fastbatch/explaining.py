@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastbatch._native.engine import Engine
+from fastbatch._native.simd import simd_path
 from fastbatch.columns import Columns
 from fastbatch.mapping import Mapping
 from fastbatch.samplers import Given, Sampler, Sequential
@@ -40,7 +41,7 @@ def explain(
         lines.append(f"prefetch: up to {engine.n_ahead} batches ahead")
     if mapping is not None:
         lines.append(f"map: on {mapping.n_threads} Python threads, in order")
-    lines.append("SIMD: what the compiler makes of the baseline")
+    lines.append(f"SIMD: {simd_path()}, in kernels that have a path of their own for it")
     buffers = engine.buffers()
     if buffers:
         live, made = (sum(numbers) for numbers in zip(*buffers, strict=True))

@@ -5,6 +5,7 @@ module           what it holds                                                 C
 ===============  ============================================================  =========================
 ``array``        what the kernels ask of arrays
 ``signals``      letting long calls be interrupted                             ``fb_base``
+``simd``         which vector instructions the kernels use                     ``fb_simd``
 ``random``       a door to keys and draws, for tests                           ``fb_random``
 ``shuffle``      in-place shuffle                                              ``fb_permutation``
 ``permutation``  whole permutations                                            ``fb_permutation``

@@ -11,6 +11,13 @@ cdef extern from "fb_base.h" nogil:
         void *argument
 
 
+cdef extern from "fb_simd.h" nogil:
+    enum fb_simd:
+        FB_SIMD_LEVELS
+
+    fb_simd fb_simd_supported()
+
+
 cdef extern from "fb_random.h" nogil:
     enum:
         FB_ORDER_VERSION
@@ -70,6 +77,16 @@ cdef extern from "fb_sequential.h" nogil:
 
 cdef extern from "fb_shuffled.h" nogil:
     fb_sampler fb_shuffled(uint64_t n_rows)
+
+
+cdef extern from "fb_streamed.h" nogil:
+    const uint64_t FB_BIJECTION_MIN_ROWS
+    const uint64_t FB_BIJECTION_ROWS_END
+
+    ctypedef struct fb_streamed:
+        fb_sampler sampler
+
+    fb_streamed fb_streamed_of(uint64_t n_rows, fb_simd level)
 
 
 cdef extern from "fb_given.h" nogil:

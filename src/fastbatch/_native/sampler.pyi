@@ -20,6 +20,12 @@ class Sequential(Sampler):
 class Shuffled(Sampler):
     def __new__(cls, n: int) -> Self: ...
 
+STREAMED_MIN_ROWS: int
+
+@final
+class Streamed(Sampler):
+    def __new__(cls, n: int, simd: str | None = None) -> Self: ...
+
 @final
 class Given(Sampler):
     def __new__(cls, n: int, rows: npt.NDArray[Any]) -> Self: ...

@@ -4,11 +4,13 @@ cimport cython
 cimport numpy as cnp
 
 from fastbatch._native.c cimport (
-    FB_NARROW_ROWS, FB_NO_MEMORY, fb_balanced, fb_balanced_init, fb_given, fb_given_init, fb_group_rows, fb_key,
-    fb_poll, fb_sampler, fb_sequential, fb_shuffled, fb_subset, fb_subset_init
+    FB_BIJECTION_MIN_ROWS, FB_BIJECTION_ROWS_END, FB_NARROW_ROWS, FB_NO_MEMORY, fb_balanced, fb_balanced_init, fb_given,
+    fb_given_init, fb_group_rows, fb_key, fb_poll, fb_sampler, fb_sequential, fb_shuffled, fb_simd, fb_streamed,
+    fb_streamed_of, fb_subset, fb_subset_init
 )
 from fastbatch._native.random cimport key_from_words
 from fastbatch._native.signals cimport poll_for, raise_pending
+from fastbatch._native.simd cimport simd_level_of
 
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -109,6 +111,35 @@ cdef class Shuffled(Sampler):
 
     def __reduce__(self):
         return Shuffled, (self.n,)
+
+
+#: From so many rows on an order may be `Streamed`.
+STREAMED_MIN_ROWS = FB_BIJECTION_MIN_ROWS
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class Streamed(Sampler):
+    """Every row once, in the order of a keyed bijection.
+
+    Parameters
+    ----------
+    n : int
+        Rows to draw from: at least STREAMED_MIN_ROWS, and below 2**62.
+    simd : str, optional
+        The path, of those that this machine has; the order is the same.
+    """
+
+    cdef fb_streamed storage
+
+    def __cinit__(self, uint64_t n, simd=None):
+        if not FB_BIJECTION_MIN_ROWS <= n < FB_BIJECTION_ROWS_END:
+            raise ValueError(f"n must be at least {FB_BIJECTION_MIN_ROWS} and below 2**62, got {n}")
+        self.storage = fb_streamed_of(n, <fb_simd>simd_level_of(simd))
+        self.sampler = &self.storage.sampler
+
+    def __reduce__(self):
+        return Streamed, (self.n,)
 
 
 @cython.final

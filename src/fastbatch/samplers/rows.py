@@ -29,24 +29,53 @@ class Sequential(Sampler):
 
 
 class Shuffle(Sampler):
-    """Every row once, in random order, every order equally likely.
+    """Every row once, in random order.
 
     The NumPy equivalent of its order is::
 
         numpy.random.default_rng((seed, epoch)).permutation(n)
 
-    with another order. Up to 2**22 rows one Fisher-Yates shuffle; above it rows go to random buckets, each then
-    shuffled with a stream of its own when the epoch gets there (Sanders 1998), so that an epoch of 1e8 rows begins in
-    a fraction of a second. The streams are sfc64, keyed by Philox. 4 bytes per row, 8 from 2**32 rows on.
+    with another order.
 
     Parameters
     ----------
     n : int
         Rows to draw from.
+    method : {"exact", "streaming"}
+        "exact": every order is equally likely. Up to 2**22 rows one Fisher-Yates shuffle; above it rows go to random
+        buckets, each then shuffled with a stream of its own when the epoch gets there [1]_, so that an epoch of 1e8
+        rows begins in a fraction of a second. The streams are sfc64, keyed by Philox. 4 bytes per row, 8 from 2**32
+        rows on.
+        "streaming": no order is in memory; it begins and is taken up anywhere at once, with 1e12 rows as with 1e6. The
+        row at each place is computed by a keyed bijection: 12 rounds of a Feistel network [2]_ over a grid of
+        sqrt(n) x sqrt(n) cells. Only some of all orders can come, but positions, pairs and lags are distributed as in
+        all of them. Below 2**16 rows it is "exact". n is below 2**62.
+
+    Raises
+    ------
+    TypeError
+        `n` is no integer.
+    ValueError
+        `n` is out of range, or `method` is another.
+
+    References
+    ----------
+    .. [1] Sanders, "Random permutations on distributed, external and hierarchical memory", Information Processing
+       Letters 67 (1998).
+    .. [2] Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002.
     """
 
-    def __init__(self, n: int) -> None:
-        self.native = native_samplers.Shuffled(check_n(n))
+    def __init__(self, n: int, method: str = "exact") -> None:
+        n = check_n(n)
+        if method not in ("exact", "streaming"):
+            raise ValueError(f'method must be "exact" or "streaming", got {method!r}')
+        self.method = method
+        streams = method == "streaming" and n >= native_samplers.STREAMED_MIN_ROWS
+        self.native = native_samplers.Streamed(n) if streams else native_samplers.Shuffled(n)
+
+    def __repr__(self) -> str:
+        """Rows, and the method where it is another than "exact"."""
+        return f"Shuffle({self.n})" if self.method == "exact" else f"Shuffle({self.n}, method={self.method!r})"
 
 
 class Given(Sampler):

@@ -1,0 +1,4 @@
+NAMES: tuple[str, ...]
+SUPPORTED: tuple[str, ...]
+
+def simd_path() -> str: ...

@@ -1,0 +1,29 @@
+import os
+
+from fastbatch._native.c cimport FB_SIMD_LEVELS, fb_simd_supported
+
+NAMES = ("baseline", "avx2", "avx512")
+assert len(NAMES) == FB_SIMD_LEVELS
+
+#: The paths that this machine has.
+SUPPORTED = NAMES[:fb_simd_supported() + 1]
+
+
+cdef int simd_level_of(object name) except -1:
+    if name is None:
+        return LEVEL
+    if name not in SUPPORTED:
+        raise ValueError(f"the SIMD path must be one that this machine has, of {', '.join(SUPPORTED)}, got {name!r}")
+    return NAMES.index(name)
+
+
+cdef int LEVEL = simd_level_of(os.environ.get("FASTBATCH_SIMD", SUPPORTED[len(SUPPORTED) - 1]))
+
+
+cdef int simd_level() noexcept:
+    return LEVEL
+
+
+def simd_path():
+    """The path that kernels take where nothing else is asked for."""
+    return NAMES[LEVEL]
