@@ -53,7 +53,7 @@ EXTENSIONS = {
         "fb_subset.c",
     ],
     "weighted": ["fb_alias.c", "fb_race.c", "fb_random.c", "fb_weighted.c"],
-    "column": ["fb_gather.c"],
+    "column": ["fb_gather.c", "fb_valid.c"],
     "structure": [],
     "engine": ENGINE,
     "batches": ENGINE,

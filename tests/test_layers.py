@@ -18,6 +18,7 @@ LAYERS = {
     "lifetimes": 1,
     "crew": 1,
     "batching": 1,
+    "ranks": 1,
     "seeding": 1,
     "samplers": 2,
     "delivery": 2,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastbatch._native.column import Column, GatherColumn, RowNumberColumn
+from fastbatch._native.column import Column, GatherColumn, RowNumberColumn, ValidColumn
 from fastbatch._native.structure import LEAF, Structure, flatten
 from fastbatch.delivery import OUTPUTS, is_array, source_of, wrapper_for
 from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
@@ -28,6 +28,8 @@ class Columns(NamedTuple):
 def make_columns(data: Any, *, output: str | None = None, rows: bool = False) -> Columns:
     """The columns of `data`, with the row numbers as one more if `rows`.
 
+    What else a batch may carry comes from `with_valid`.
+
     Raises
     ------
     TypeError
@@ -43,7 +45,7 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
     if not leaves:
         raise ValueError(f"data must hold at least one array, got {data!r}")
     columns: list[Column] = []
-    wraps, notes, files, frameworks = [], [], [], set()
+    wraps, notes, files = [], [], []
     n_rows = -1
     for leaf, path in zip(leaves, paths, strict=True):
         source = source_of(leaf)
@@ -62,27 +64,43 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
         notes.append(f"copied once ({array.nbytes:,} bytes): {reason}" if reason else "")
         if (file := mapped_file(array)) is not None:
             files.append((path, file))
-        frameworks.add(framework)
-    if rows:
-        structure = with_rows(structure)
-        number = RowNumberColumn()
-        columns.append(number)
-        wraps.append(wrapper_for("torch" if frameworks == {"torch"} else "numpy", number.dtype, number.dlpack_type))
-        paths.append("rows")
-        notes.append("")
-    return Columns(structure, columns, wraps, paths, notes, files, n_rows)
+    made = Columns(structure, columns, wraps, paths, notes, files, n_rows)
+    return _with_column(made, "rows", RowNumberColumn(), "rows=True") if rows else made
 
 
-def with_rows(structure: Structure) -> Structure:
-    """The structure of a batch that carries its row numbers as one more leaf, the last."""
+def with_valid(columns: Columns, length: int) -> Columns:
+    """The columns, and one more that tells the rows of an epoch of `length` from those that fill up its end.
+
+    Raises
+    ------
+    ValueError
+        The data has a key "valid" already.
+    """
+    return _with_column(columns, "valid", ValidColumn(length), 'uneven="pad"')
+
+
+def _with_column(columns: Columns, name: str, column: Column, why: str) -> Columns:
+    """One more column, whose batches are of the framework that those of the others are of."""
+    in_torch = all(wrap is not None for wrap in columns.wraps)
+    return columns._replace(
+        structure=with_leaf(columns.structure, name, why),
+        columns=[*columns.columns, column],
+        wraps=[*columns.wraps, wrapper_for("torch" if in_torch else "numpy", column.dtype, column.dlpack_type)],
+        paths=[*columns.paths, name],
+        notes=[*columns.notes, ""],
+    )
+
+
+def with_leaf(structure: Structure, name: str, why: str) -> Structure:
+    """The structure of a batch that carries one more leaf, the last."""
     if structure.kind == "leaf":
         return Structure("tuple", (LEAF, LEAF))
     if structure.kind in ("tuple", "list"):
         return Structure(structure.kind, (*structure.children, LEAF))
     keys = structure.keys or ()
-    if "rows" in keys:
-        raise ValueError('rows=True adds the key "rows", which the data has already')
-    return Structure("dict", (*structure.children, LEAF), (*keys, "rows"))
+    if name in keys:
+        raise ValueError(f'{why} adds the key "{name}", which the data has already')
+    return Structure("dict", (*structure.children, LEAF), (*keys, name))
 
 
 def _with_contiguous_rows(array: np.ndarray, path: str) -> tuple[np.ndarray, str]:

@@ -6,6 +6,7 @@ from fastbatch._native.engine import Engine
 from fastbatch._native.simd import simd_path
 from fastbatch.columns import Columns
 from fastbatch.mapping import Mapping
+from fastbatch.ranks import Ranks
 from fastbatch.samplers import Given, Sampler, Sequential
 from fastbatch.user_samplers import UserSampler
 
@@ -15,6 +16,7 @@ def explain(
     sampler: Sampler | UserSampler,
     batch_size: int | None,
     drop_last: bool,
+    ranks: Ranks,
     seed: int,
     engine: Engine,
     workers: tuple[int | None, int | None],
@@ -25,6 +27,8 @@ def explain(
     tail = "dropped" if drop_last else "kept"
     lines = [f"{columns.n_rows:,} rows in {size}, a shorter last batch is {tail}"]
     lines.append(f"order: {_describe_order(sampler, seed)}")
+    if ranks.world_size > 1:
+        lines.append(f"share: {ranks}")
     for i, (column, path) in enumerate(zip(columns.columns, columns.paths, strict=True)):
         nbytes = f"{column.row_nbytes:,} bytes per row"
         if batch_size is not None:
@@ -57,8 +61,7 @@ def _describe_order(sampler: Sampler | UserSampler, seed: int) -> str:
         return "that of the data"
     if isinstance(sampler, Given):
         return f"{sampler!r}, the same every epoch"
-    nbytes = 4 if sampler.n < 2**32 else 8
-    return f"{sampler!r}, seed {seed}, {nbytes} bytes per row while an epoch is alive"
+    return f"{sampler!r}, seed {seed}, {sampler.order_memory}"
 
 
 def _describe_threads(engine: Engine, asked: int | None) -> str:

@@ -11,10 +11,11 @@ from fastbatch import lifetimes
 from fastbatch._native.batches import Batches, Epoch
 from fastbatch._native.engine import Engine
 from fastbatch.batching import check_batching
-from fastbatch.columns import make_columns
+from fastbatch.columns import make_columns, with_valid
 from fastbatch.explaining import explain
 from fastbatch.mapping import MappedBatches, Mapping
 from fastbatch.pickling import by_reference, from_reference
+from fastbatch.ranks import Ranks, check_ranks
 from fastbatch.samplers import Sampler
 from fastbatch.seeding import check_epoch, check_seed, root_key
 from fastbatch.state import Place, place_from, state_of
@@ -58,6 +59,16 @@ class Loader:
         Whether a shorter last batch is left out.
     seed : int, optional
         What orders are derived from. None draws one from the operating system, once: see `seed`.
+    rank, world_size : int, optional
+        Which of how many processes this is. `batch_size` is that of each: the next batch_size x world_size rows of the
+        order are cut among them, in turn, so that all together have the order of one, and each as many batches as the
+        others. They need the same `seed`. rank="auto": those of torch.distributed where it is in use, else RANK and
+        WORLD_SIZE of the environment, else one process.
+    uneven : {"wrap", "exact", "pad"}
+        What becomes of the last rows of an epoch, fewer than a batch of all ranks: they are cut near-evenly into one
+        shorter batch for each. "wrap": the first rows of the order fill them up, so that all ranks have equally many.
+        "exact": every row comes once, and the last batch of some ranks is one row shorter, or empty. "pad": as "wrap",
+        and each batch carries which of its rows count (bool), as `rows` does, under the key "valid".
     rows : bool
         Whether each batch carries its row numbers (int64): one more element of a tuple or list, the second of a pair
         where data is a bare array, the key "rows" of a dict (which namedtuples and dataclasses become).
@@ -78,7 +89,7 @@ class Loader:
     ----------
     epoch : int
         The epoch of the iterator started last, or the one that comes next.
-    seed, batch_size : int
+    seed, batch_size, rank, world_size : int
     remaining : int
         Batches left in the epoch.
 
@@ -121,6 +132,9 @@ class Loader:
         batch_sampler: Iterable[Any] | None = None,
         drop_last: bool = False,
         seed: int | None = None,
+        rank: int | str | None = None,
+        world_size: int | None = None,
+        uneven: str = "wrap",
         rows: bool = False,
         output: str | None = None,
         threads: int | None = None,
@@ -129,6 +143,7 @@ class Loader:
         map_threads: int = 0,
     ) -> None:
         self._batch_size = check_batching(batch_size, shuffle, sampler, batch_sampler, drop_last)
+        self._ranks = check_ranks(rank, world_size, uneven, seed)
         self._workers = check_workers(threads, prefetch)
         self._map, self._mapping = map, _make_mapping(map, map_threads)
         self._indexed: Epoch | None = None  # what batch() draws from
@@ -136,6 +151,9 @@ class Loader:
         self._drop_last = bool(drop_last)
         self._arguments = {
             "data": data,
+            "rank": rank if rank == "auto" else self._ranks.rank,
+            "world_size": None if rank == "auto" else self._ranks.world_size,
+            "uneven": uneven,
             "rows": rows,
             "output": output,
             "threads": threads,
@@ -145,6 +163,10 @@ class Loader:
         }
         self._columns = make_columns(data, output=output, rows=rows)
         self._sampler = as_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
+        if uneven == "pad":
+            if isinstance(self._sampler, UserSampler):
+                raise ValueError('uneven="pad" needs one of fastbatch\'s samplers: an iterable does not say its length')
+            self._columns = with_valid(self._columns, self._n_rows_per_epoch())
         self._engine = self._make_engine()
         # The epoch begun last and what feeds it; or, while there is none, where the next one begins.
         self._start = Place(0, 0)
@@ -156,6 +178,16 @@ class Loader:
     def batch_size(self) -> int | None:
         """Rows of a batch; None with a `batch_sampler`."""
         return self._batch_size
+
+    @property
+    def rank(self) -> int:
+        """Which of the processes that share the order this is."""
+        return self._ranks.rank
+
+    @property
+    def world_size(self) -> int:
+        """How many processes share the order."""
+        return self._ranks.world_size
 
     @property
     def seed(self) -> int:
@@ -235,8 +267,8 @@ class Loader:
             if indexed is None or indexed.number != epoch:
                 self._check_files()
                 indexed = None  # its order goes before the next one comes
-                indexed = Epoch(self._engine, self._sampler.native, self._key, epoch, 0, self._batch_size, helped=False)
-            batch = indexed.at(i * self._batch_size)
+                indexed = self._open_epoch(epoch, 0, helped=False)
+            batch = indexed.at(i * self._batch_size * self._ranks.world_size)
             self._indexed = indexed
             return batch
 
@@ -302,6 +334,7 @@ class Loader:
             self._sampler,
             self._batch_size,
             self._drop_last,
+            self._ranks,
             self._seed,
             self._engine,
             self._workers,
@@ -341,7 +374,11 @@ class Loader:
         arguments = {**kept["arguments"], "data": from_reference(kept["arguments"]["data"])}
         which = "batch_sampler" if kept["batch_size"] is None else "sampler"
         self.__init__(  # type: ignore[misc]
-            batch_size=kept["batch_size"], drop_last=kept["drop_last"], **{which: kept["sampler"]}, **arguments
+            batch_size=kept["batch_size"],
+            drop_last=kept["drop_last"],
+            seed=kept["state"]["seed"],
+            **{which: kept["sampler"]},
+            **arguments,
         )
         self.load_state_dict(kept["state"])
 
@@ -413,22 +450,35 @@ class Loader:
             number, position, sampler_state = self._start if before is None else (before.number + 1, 0, None)
             feed = None
             if isinstance(self._sampler, UserSampler):
-                feed = self._sampler.feed(number, position, self._batch_size, sampler_state)
-            epoch = Epoch(
-                self._engine,
-                self._sampler.native,
-                self._key,
-                number,
-                position,
-                self._batch_size or 0,
-                drop_last=self._drop_last,
-                fed=feed is not None,
-                after=before,
-            )
+                feed = self._sampler.feed(
+                    number, position, self._batch_size, sampler_state, self._ranks, drop_last=self._drop_last
+                )
+            epoch = self._open_epoch(number, position, fed=feed is not None, after=before)
             if self._mapping is not None:
                 epoch.relay(position)
             if batches.start(epoch, feed):
                 self._live = epoch, feed
+
+    def _open_epoch(
+        self, number: int, position: int, *, fed: bool = False, helped: bool = True, after: Epoch | None = None
+    ) -> Epoch:
+        rank, n_ranks, uneven = self._ranks if not fed else Ranks()  # who feeds cuts
+        as_fed = fed and self._ranks.world_size > 1
+        return Epoch(
+            self._engine,
+            self._sampler.native,
+            self._key,
+            number,
+            position,
+            0 if as_fed else self._batch_size or 0,
+            drop_last=self._drop_last and not as_fed,
+            rank=rank,
+            n_ranks=n_ranks,
+            exact=uneven == "exact",
+            fed=fed,
+            helped=helped,
+            after=after,
+        )
 
     def _n_rows_per_epoch(self) -> int:
         return len(self._sampler)
@@ -436,7 +486,8 @@ class Loader:
     def _n_batches(self, n_rows: int) -> int:
         if self._batch_size is None:
             return n_rows  # the sampler's items are batches
-        return n_rows // self._batch_size if self._drop_last else -(-n_rows // self._batch_size)
+        n_of_all = self._batch_size * self._ranks.world_size
+        return n_rows // n_of_all if self._drop_last else -(-n_rows // n_of_all)
 
     def _require_open(self) -> None:
         if self._engine.closed:

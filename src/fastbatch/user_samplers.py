@@ -13,7 +13,9 @@ import numpy as np
 
 from fastbatch._native.batches import Epoch
 from fastbatch._native.sampler import Fed
+from fastbatch._native.take import check_rows
 from fastbatch.delivery import is_array
+from fastbatch.ranks import Ranks, cut
 from fastbatch.samplers import Given, Sampler, Sequential, Shuffle
 
 #: What no iterable gives.
@@ -56,7 +58,9 @@ class UserSampler:
         """What tells this sampler from another in a saved state, as far as can be told."""
         return f"{type(self.iterable).__module__}.{type(self.iterable).__qualname__}"
 
-    def feed(self, epoch: int, position: int, batch_size: int | None, state: Any) -> Feed:
+    def feed(
+        self, epoch: int, position: int, batch_size: int | None, state: Any, ranks: Ranks, *, drop_last: bool
+    ) -> Feed:
         """Begin an epoch at `position`, with what `Feed.state` saved there; no `batch_size`: items are batches.
 
         Raises
@@ -75,7 +79,10 @@ class UserSampler:
             raise RuntimeError("the sampler is an iterator, which has one epoch: give an iterable that begins anew")
         self._was_used = True
         snapshot = getattr(items, "state_dict", None) or getattr(self.iterable, "state_dict", None)
-        return Feed(items, snapshot, batch_size, position, skip)
+        if ranks.world_size == 1:
+            return Feed(items, snapshot, batch_size, position, skip)
+        head = state.get("head", []) if state is not None and position > 0 else None
+        return SharedFeed(items, snapshot, batch_size, position, skip, ranks, head, drop_last=drop_last)
 
     def __repr__(self) -> str:
         """What it is."""
@@ -129,15 +136,12 @@ class Feed:
         ValueError
             A batch is empty.
         """
-        n = self._feed_item(epoch)
-        if self._batch_size is None and n == 0:
-            raise ValueError("a batch_sampler must not give an empty batch")
-        return n >= 0
+        return self._feed_item(epoch)
 
     def place(self, epoch: Epoch) -> tuple[int, Any]:
         """The position reached, and what brings a fresh sampler there, whatever other threads draw meanwhile."""
         with self._lock:
-            position = epoch.position
+            position = self._reached(epoch)
             return position, self.state(position)
 
     def state(self, position: int) -> dict[str, Any] | None:
@@ -157,28 +161,132 @@ class Feed:
         if len(self._begun) == 1 and self._begun[0][0] < self._fed <= position and not self._ended:
             self._begun.popleft()
 
-    def _feed_item(self, epoch: Epoch) -> int:
-        """Hand in the next item, or for single rows as many as complete a batch; how many rows, -1 at the end."""
+    def _feed_item(self, epoch: Epoch) -> bool:
+        """Hand in the next item, or for single rows as many as complete a batch; False at the end."""
+        wanted = None if self._batch_size is None else self._batch_size - epoch.n_waiting % self._batch_size
+        rows = self._draw(epoch, wanted)
+        while rows is not None and len(rows) == 0 and self._batch_size is not None:  # delivered before, or empty
+            rows = self._draw(epoch, wanted)
+        if rows is None:
+            return False
+        epoch.feed(rows)
+        return True
+
+    def _draw(self, epoch: Epoch, wanted: int | None) -> Any:
+        """The rows of the next item, or up to `wanted` of an iterable of single rows; None at the end.
+
+        Raises
+        ------
+        ValueError
+            A batch is empty.
+        """
         if self._ended:
-            return -1
+            return None
         # Noted before anything is drawn: should that fail or take long, the state is that of the place reached.
         with self._lock:
-            self._forget_before(epoch.position)
+            self._forget_before(self._reached(epoch))
             self._begun.append((self._fed, self._snapshot() if self._snapshot is not None else None))
         rows: Any = next(self._items, END)
         if rows is END:
             self._ended = True
-            return -1
-        if self._batch_size is not None and np.ndim(rows) == 0:
-            wanted = self._batch_size - epoch.n_waiting % self._batch_size + self._skip
+            return None
+        if wanted is not None and np.ndim(rows) == 0:
+            wanted += self._skip
             rows = [_row_number(row) for row in (rows, *itertools.islice(self._items, wanted - 1))]
             self._ended = len(rows) < wanted
-        skip, self._skip = self._skip, 0
-        n = epoch.feed(rows if skip == 0 else np.asarray(rows).reshape(-1)[skip:])
-        self._fed += n + skip
-        if n == 0 and skip > 0:  # all of it was delivered before
-            return self._feed_item(epoch)
-        return n
+        rows = check_rows(rows, epoch.n_rows).reshape(-1)
+        if wanted is None and len(rows) == 0:
+            raise ValueError("a batch_sampler must not give an empty batch")
+        self._fed += len(rows)
+        skip = min(self._skip, len(rows))
+        self._skip -= skip
+        return rows[skip:]
+
+    def _reached(self, epoch: Epoch) -> int:
+        """The position up to which rows were delivered."""
+        return epoch.position
+
+
+class SharedFeed(Feed):
+    """One rank's slices of what a `UserSampler` gives: all ranks draw the same.
+
+    Parameters
+    ----------
+    ranks : Ranks
+    head : list of int or None
+        The first rows of the epoch, where they were drawn before.
+    drop_last : bool
+    """
+
+    def __init__(
+        self,
+        items: Iterator[Any],
+        snapshot: Callable[[], Any] | None,
+        batch_size: int | None,
+        position: int,
+        skip: int,
+        ranks: Ranks,
+        head: list[int] | None,
+        *,
+        drop_last: bool,
+    ) -> None:
+        super().__init__(items, snapshot, batch_size, position, skip)
+        self._ranks, self._drop_last = ranks, drop_last
+        self._head = [] if head is None else list(head)
+        self._wants_head = head is None
+        self._left = np.empty(0, np.int64)  # drawn, and in no batch
+        self._n_delivered, self._n_cut = position, position
+        self._n_fed = position  # rows of this rank: the engine counts them from there
+        self._cuts: deque[tuple[int, int]] = deque()  # where each batch of this rank ends, and that of all ranks
+
+    def state(self, position: int) -> dict[str, Any] | None:
+        """What brings a fresh sampler to `position`."""
+        state = super().state(position)
+        return state if state is None else {**state, "head": self._head}
+
+    def _reached(self, epoch: Epoch) -> int:
+        """The position up to which rows were delivered, of all ranks."""
+        while self._cuts and self._cuts[0][0] <= epoch.position:
+            self._n_delivered = self._cuts.popleft()[1]
+        return self._n_delivered
+
+    def _feed_item(self, epoch: Epoch) -> bool:
+        """Hand in this rank's slice of the next batch of all ranks; False at the end."""
+        rows, n = self._draw_batch(epoch) if self._batch_size is None else self._draw_rows(epoch, self._batch_size)
+        if n == 0:
+            return False
+        epoch.feed(rows)
+        self._n_cut += n
+        self._n_fed += len(rows)
+        with self._lock:
+            self._cuts.append((self._n_fed, self._n_cut))
+        return True
+
+    def _draw_rows(self, epoch: Epoch, batch_size: int) -> tuple[Any, int]:
+        """The rows of this rank, and how many there are of all ranks."""
+        wanted = batch_size * self._ranks.world_size
+        while len(self._left) < wanted:
+            rows = self._draw(epoch, wanted - len(self._left))
+            if rows is None:
+                break
+            if self._wants_head and len(self._head) < self._ranks.world_size:
+                self._head += rows[: self._ranks.world_size - len(self._head)].tolist()
+            self._left = np.concatenate([self._left, rows.astype(np.int64)])
+        rows, self._left = self._left[:wanted], self._left[wanted:]
+        if len(rows) < wanted and self._drop_last:
+            return rows, 0
+        return cut(rows, self._head, self._ranks), len(rows)
+
+    def _draw_batch(self, epoch: Epoch) -> tuple[Any, int]:
+        """The batch of this rank, and how many rows all have: each takes one in turn."""
+        batches: list[Any] = []
+        while len(batches) < self._ranks.world_size and (batch := self._draw(epoch, None)) is not None:
+            batches.append(batch)
+        n = sum(map(len, batches))
+        rank = self._ranks.rank
+        if rank < len(batches) or not batches:
+            return batches[rank] if batches else [], n
+        return batches[rank % len(batches)] if self._ranks.uneven == "wrap" else [], n
 
 
 def _row_number(row: Any) -> int:

@@ -18,6 +18,9 @@ class Epoch:
         batch_size: int,
         *,
         drop_last: bool = False,
+        rank: int = 0,
+        n_ranks: int = 1,
+        exact: bool = False,
         fed: bool = False,
         helped: bool = True,
         after: Epoch | None = None,
@@ -34,6 +37,8 @@ class Epoch:
     def last_batch(self) -> str: ...
     @property
     def hungry(self) -> bool: ...
+    @property
+    def n_rows(self) -> int: ...
     @property
     def n_waiting(self) -> int: ...
     def relay(self, position: int, *, ended: bool = False) -> None: ...

@@ -10,7 +10,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbatch._native.c cimport fb_context, fb_key
-from fastbatch._native.cpp cimport Batch, Buffer, Cursor, Status, now
+from fastbatch._native.cpp cimport Batch, Buffer, Cursor, Share, Status, now
 from fastbatch._native.engine cimport MAX_COLUMNS, Engine, generation
 from fastbatch._native.random cimport key_from_words
 from fastbatch._native.sampler cimport Sampler
@@ -43,6 +43,10 @@ cdef class Epoch:
         With `fed`, 0 stands for batches as they are fed.
     drop_last : bool
         Whether a shorter last batch is left out.
+    rank, n_ranks : int
+        Of each batch of all ranks this epoch has the slice of one.
+    exact : bool
+        Whether the last slices are uneven where the rows are; else the first rows of the order fill them up.
     fed : bool
         Whether the rows come from `feed`, and not from the sampler.
     helped : bool
@@ -54,7 +58,7 @@ cdef class Epoch:
     Attributes
     ----------
     number, position : int
-        The rows of epoch `number` before `position` were delivered.
+        The rows of epoch `number` before `position` were delivered, on all ranks.
     exhausted : bool
         Whether all were, and whoever asked has been told so.
     """
@@ -65,6 +69,9 @@ cdef class Epoch:
     cdef object key
     cdef readonly uint64_t number
     cdef bint drop_last
+    cdef uint64_t rank
+    cdef uint64_t n_ranks
+    cdef bint is_exact
     cdef bint is_fed
     cdef size_t n_quick      # rows that are filled with the GIL held
     cdef int process         # the generation of processes it was made in
@@ -78,7 +85,8 @@ cdef class Epoch:
     cdef object __weakref__
 
     def __cinit__(self, Engine engine not None, Sampler sampler not None, key, uint64_t number, uint64_t position,
-                  size_t batch_size, *, bint drop_last=False, bint fed=False, bint helped=True, Epoch after=None):
+                  size_t batch_size, *, bint drop_last=False, uint64_t rank=0, uint64_t n_ranks=1, bint exact=False,
+                  bint fed=False, bint helped=True, Epoch after=None):
         self.process = generation()
         if engine.process != self.process:
             raise RuntimeError("the engine is that of the process that was forked")
@@ -86,11 +94,14 @@ cdef class Epoch:
             raise ValueError(f"the sampler draws from {sampler.n} rows, the columns have {engine.n_rows}")
         if batch_size < 1 and not fed:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if rank >= n_ranks or (fed and n_ranks > 1):
+            raise ValueError(f"rank must be below {n_ranks}, and rows that are fed those of one rank, got {rank}")
         self.engine = engine
         self.sampler = sampler
         self.key = key
         self.number = number
         self.drop_last = drop_last
+        self.rank, self.n_ranks, self.is_exact = rank, n_ranks, exact
         self.is_fed = fed
         self.n_quick = 0 if engine.is_blocking else RELEASE_NBYTES // (engine.row_nbytes + 1)
         self.begin(position, batch_size, helped, after)
@@ -122,7 +133,7 @@ cdef class Epoch:
             order = self.sampler.begin(root, self.number, order)
         try:
             self.cursor = new Cursor(self.engine.engine[0], self.sampler.sampler[0], order, context, batch_size,
-                                     self.drop_last, helped, began)
+                                     Share(self.rank, self.n_ranks, self.is_exact), self.drop_last, helped, began)
         except BaseException:
             if order != NULL:
                 self.sampler.sampler.end(order)
@@ -141,6 +152,7 @@ cdef class Epoch:
 
     cdef bint fits(self, Cursor *successor, uint64_t position, Epoch after):
         return (position == 0 and successor.epoch() == self.number and self.drop_last == after.drop_last
+                and self.rank == after.rank and self.n_ranks == after.n_ranks and self.is_exact == after.is_exact
                 and self.key == after.key)
 
     def __dealloc__(self):
@@ -239,8 +251,8 @@ cdef class Epoch:
 
     cdef str name_of(self, Batch batch):
         cdef size_t batch_size = self.cursor.batch_size()
-        number = batch.position // batch_size if batch_size > 0 else batch.number
-        return f"batch {number} of epoch {self.number} (its rows {batch.position} to {batch.position + batch.n})"
+        number = batch.position // (batch_size * self.n_ranks) if batch_size > 0 else batch.number
+        return f"batch {number} of epoch {self.number} (its rows {batch.position} to {batch.end})"
 
     def at(self, uint64_t position):
         """The batch that begins at `position`, whatever was delivered before; None where no rows are left."""
@@ -288,6 +300,11 @@ cdef class Epoch:
         with nogil:
             hungry = cursor.is_hungry()
         return hungry
+
+    @property
+    def n_rows(self):
+        """Rows of the data."""
+        return self.sampler.sampler.n_rows
 
     @property
     def n_waiting(self):

@@ -173,6 +173,14 @@ cdef extern from "fb_column.h" nogil:
         size_t row_nbytes
 
 
+cdef extern from "fb_valid.h" nogil:
+    ctypedef struct fb_valid_column:
+        fb_column column
+        uint64_t length
+
+    uint64_t fb_valid_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
 cdef extern from "fb_gather.h" nogil:
     ctypedef struct fb_source:
         const char *rows

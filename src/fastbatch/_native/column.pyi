@@ -40,3 +40,7 @@ class GatherColumn(Column):
 @final
 class RowNumberColumn(Column):
     def __new__(cls) -> Self: ...
+
+@final
+class ValidColumn(Column):
+    def __new__(cls, length: int) -> Self: ...

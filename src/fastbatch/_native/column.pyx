@@ -5,8 +5,11 @@ cimport numpy as cnp
 
 from fastbatch._native.array cimport require_plain, row_nbytes_of, rows_are_contiguous
 from fastbatch._native.c cimport (
-    fb_column, fb_gather_column, fb_gather_fill, fb_prefetching, fb_row_number_fill, fb_source
+    fb_column, fb_gather_column, fb_gather_fill, fb_prefetching, fb_row_number_fill, fb_source, fb_valid_column,
+    fb_valid_fill
 )
+
+from libc.stdint cimport uint64_t
 
 cnp.import_array()
 
@@ -101,3 +104,27 @@ cdef class RowNumberColumn(Column):
         self.storage.fill = fb_row_number_fill
         self.storage.row_nbytes = 8
         self.column = &self.storage
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class ValidColumn(Column):
+    """Whether each row is one of the epoch, and not there to fill up the last batches of ranks, as bool.
+
+    Parameters
+    ----------
+    length : int
+        Rows of an epoch.
+    """
+
+    cdef fb_valid_column storage
+
+    def __cinit__(self, uint64_t length):
+        self.dtype = np.dtype(np.bool_)
+        self.row_shape = ()
+        self.dlpack_type = dlpack_type_of(np.bool_)
+        self.kernel = "whether a row counts"
+        self.storage.column.fill = fb_valid_fill
+        self.storage.column.row_nbytes = 1
+        self.storage.length = length
+        self.column = &self.storage.column

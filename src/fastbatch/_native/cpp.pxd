@@ -98,6 +98,10 @@ cdef extern from "fb_engine.hpp" namespace "fb" nogil:
         Slots slots(size_t i)
         Report report(cbool reset)
 
+cdef extern from "fb_share.hpp" namespace "fb" nogil:
+    cdef cppclass Share:
+        Share(uint64_t rank, uint64_t n_ranks, cbool is_exact)
+
 cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
     cdef enum class Status:
         kOk
@@ -117,11 +121,12 @@ cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
         size_t n
         uint64_t number
         uint64_t position
+        uint64_t end
         Buffer **buffers
 
     cdef cppclass Cursor:
         Cursor(CppEngine &engine, const fb_sampler &sampler, void *order, fb_context context, size_t batch_size,
-               cbool drop_last, cbool is_helped, int64_t began) except +
+               Share share, cbool drop_last, cbool is_helped, int64_t began) except +
         void seek(uint64_t position) except +
         void feed(const void *rows, size_t n) except +
         void end_feed()

@@ -73,6 +73,11 @@ class Shuffle(Sampler):
         streams = method == "streaming" and n >= native_samplers.STREAMED_MIN_ROWS
         self.native = native_samplers.Streamed(n) if streams else native_samplers.Shuffled(n)
 
+    @property
+    def order_memory(self) -> str:
+        """What an epoch's order takes, in words."""
+        return "in no memory" if isinstance(self.native, native_samplers.Streamed) else super().order_memory
+
     def __repr__(self) -> str:
         """Rows, and the method where it is another than "exact"."""
         return f"Shuffle({self.n})" if self.method == "exact" else f"Shuffle({self.n}, method={self.method!r})"

@@ -36,6 +36,11 @@ class Sampler:
         """Rows of an epoch."""
         return len(self.native)
 
+    @property
+    def order_memory(self) -> str:
+        """What an epoch's order takes, in words."""
+        return f"{4 if self.n < 2**32 else 8} bytes per row while an epoch is alive"
+
     def fits(self, n_rows: int) -> bool:
         """Whether it is for data of so many rows."""
         return self.n == n_rows

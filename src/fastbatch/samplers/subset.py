@@ -64,6 +64,11 @@ class Subset(Sampler):
         self.sampler = sampler
         self.native = native_samplers.Subset(n, self._rows, sampler.native)
 
+    @property
+    def order_memory(self) -> str:
+        """What an epoch's order takes, in words."""
+        return self.sampler.order_memory
+
     def fits(self, n_rows: int) -> bool:
         """Whether data of so many rows has all that it draws."""
         return self.n <= n_rows

@@ -82,6 +82,11 @@ class Weighted(Sampler):
             self._tables = (logs,) if runners is None else (logs, runners)
             self.native = Race(n, logs, runners, len(logs) if num_samples is None else num_samples)
 
+    @property
+    def order_memory(self) -> str:
+        """What an epoch's order takes, in words."""
+        return "in no memory" if self.replacement else "24 bytes per row while an epoch is alive"
+
     @cached_property
     def fingerprint(self) -> str:
         """What tells this sampler from another in a saved state: a digest of its weights."""

@@ -106,7 +106,7 @@ void Cursor::begin_successor(Lock &lock) noexcept {
     lock.unlock();
     if (sampler_.begin(&sampler_, key, context.epoch, poll, &order) == 0) {
         try {
-            successor.reset(new Cursor(engine_, sampler_, order, context, size, drop_last_, true, 0));
+            successor.reset(new Cursor(engine_, sampler_, order, context, size, share_, drop_last_, true, 0));
             successor->succession_ = Succession::kNone;  // until it is asked for
             // The first batch needs this unit, and nobody may have time for it when the present epoch is over.
             std::uint64_t unit = 0;

@@ -21,10 +21,11 @@ Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) no
     next.is_filled.store(false, std::memory_order_relaxed);
     next.has_buffers = false;
     batch.n = next.n;
-    batch.position = next.position;
+    batch.position = next.begin;
+    batch.end = next.end;
     batch.number = n_delivered_++;
     for (std::size_t i = 0; i < engine_.n_columns(); ++i) batch.buffers[i] = next.buffers[i];
-    delivered_.store(next.position + next.n, std::memory_order_relaxed);
+    delivered_.store(next.end, std::memory_order_relaxed);
     is_starved_ = false;
 
     const std::int64_t left = entered > 0 ? now() : 0;
@@ -60,7 +61,7 @@ void Cursor::end_epoch() noexcept {
 
 Status Cursor::next_locked(Batch &batch, std::size_t n_quick, std::int64_t entered) noexcept {
     Piece piece;
-    if (draw_.next_size(batch_size()) > n_quick) return Status::kBusy;
+    if (draw_.next(batch_size()).n > n_quick) return Status::kBusy;
     try {
         const Status status = draw(true, false, piece);
         if (status == Status::kEnd) end_epoch();

@@ -24,10 +24,11 @@ constexpr std::uint64_t kQuickRows = 1 << 20;
 }  // namespace
 
 Cursor::Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_context context, std::size_t batch_size,
-               bool drop_last, bool is_helped, std::int64_t began)
+               Share share, bool drop_last, bool is_helped, std::int64_t began)
     : engine_(engine),
       sampler_(sampler),
       context_(context),
+      share_(share),
       drop_last_(drop_last),
       is_helped_(is_helped),
       batch_size_(batch_size),
@@ -35,7 +36,7 @@ Cursor::Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_contex
       tickets_(power_of_2_above(std::max<std::size_t>(1, engine.n_ahead()))),
       n_most_(std::max<std::size_t>(1, engine.n_ahead())),
       buffers_(tickets_.size() * engine.n_columns()),
-      draw_(sampler, order) {
+      draw_(sampler, order, share) {
     for (std::size_t i = 0; i < engine.n_columns(); ++i) row_nbytes_ += engine.column(i)->row_nbytes;
     for (std::size_t i = 0; i < tickets_.size(); ++i) tickets_[i].buffers = &buffers_[i * engine.n_columns()];
     draw_.seek(context.position);
@@ -115,11 +116,11 @@ Cursor::Pause::~Pause() {
 // The rows of the tickets from number `first` on are to be drawn again. While nobody fills any.
 void Cursor::restore(std::uint64_t first) {
     if (first == n_taken_) return;
-    const std::uint64_t position = ticket(first).position;
+    const std::uint64_t position = ticket(first).begin;
     std::vector<char> rows;
     std::vector<std::size_t> sizes;
     std::size_t n = 0;
-    bool is_gone = false;
+    bool is_gone = !share_.is_whole() && !draw_.is_fed();
     for (std::uint64_t number = first; number < n_taken_; ++number) {
         n += ticket(number).n;
         is_gone = is_gone || ticket(number).is_in_window;  // which may have moved
@@ -159,18 +160,19 @@ std::size_t Cursor::room() const noexcept {
 // Or `piece` becomes the unit to be prepared before, if the caller `may_prepare` it.
 Status Cursor::draw(bool keeps_lock, bool may_prepare, Piece &piece) {
     if (engine_.is_closed()) return Status::kClosed;
-    const std::size_t n = draw_.next_size(batch_size());
-    if (n == 0 || (drop_last_ && n < batch_size())) {
+    const Cut cut = draw_.next(batch_size());
+    const std::size_t n = cut.n;
+    if (!cut.exists || (drop_last_ && cut.end - draw_.position() < batch_size() * share_.n_ranks())) {
         if (draw_.is_hungry(batch_size())) return Status::kHungry;
         is_drawn_ = true;
         return Status::kEnd;
     }
     std::uint64_t unit = 0;
-    const std::size_t n_more = is_shared() ? 0 : kAheadRows;
+    const std::size_t n_more = is_shared() || !share_.is_whole() ? 0 : kAheadRows;
     // To draw from a long order may take milliseconds.
     if (keeps_lock && sampler_.length > kQuickRows && draw_.n_waiting() < n + n_more && draw_.left() > 0)
         return Status::kUnprepared;
-    if (!draw_.refill(n, n_more, &unit)) {
+    if (!draw_.refill(cut, batch_size(), n_more, &unit)) {
         if (!draw_.is_untouched(unit)) return Status::kUnprepared;
         if (draw_.has_small_units()) {
             (void)draw_.prepare(unit, {nullptr, nullptr});
@@ -189,12 +191,15 @@ Status Cursor::draw(bool keeps_lock, bool may_prepare, Piece &piece) {
     if (!is_in_window && next.own_rows.size() < nbytes) next.own_rows.resize(nbytes);
     if (!engine_.acquire(n, next.buffers)) return Status::kNoMemory;
     next.has_buffers = true;
-    next.position = draw_.position();
+    next.position = cut.first;
+    next.begin = draw_.position();
+    next.end = cut.end;
     next.n = n;
     next.n_ahead = n_ahead;
-    next.n_parts = keeps_lock ? 1 : std::min(n, std::max<std::size_t>(1, n * row_nbytes_ / kPartNbytes));
+    next.n_parts = keeps_lock || n == 0 ? 1 : std::min(n, std::max<std::size_t>(1, n * row_nbytes_ / kPartNbytes));
     next.n_claimed = next.n_done = 0;
     next.is_refused = false;
+    next.is_consecutive = sampler_.consecutive != 0 && cut.first + n <= sampler_.length;
     next.weight = engine_.meter_.fill_weight();
     next.rows = draw_.rows();
     next.is_in_window = is_in_window;
@@ -202,7 +207,7 @@ Status Cursor::draw(bool keeps_lock, bool may_prepare, Piece &piece) {
         std::memcpy(next.own_rows.data(), next.rows, nbytes);
         next.rows = next.own_rows.data();
     }
-    draw_.pop(n);
+    draw_.pop(cut);
     ++n_taken_;
     if (draw_.unit_reached() != unit_reached_ || is_succession_due()) wants_preparation_ = true;
     unit_reached_ = draw_.unit_reached();
@@ -245,7 +250,7 @@ Status Cursor::claim(std::size_t room, bool may_prepare, Piece &piece) noexcept 
 // Needs no lock. What the columns refused, and how long they took, is for end_part().
 Cursor::Outcome Cursor::fill_columns(const Ticket &ticket, const Piece &piece) const noexcept {
     const fb_rows rows = {ticket.rows + piece.first * draw_.row_width(), piece.n, piece.n_ahead, piece.n_warm,
-                          sampler_.wide, sampler_.consecutive};
+                          sampler_.wide, ticket.is_consecutive};
     fb_context context = context_;
     context.position = ticket.position + piece.first;
     const std::int64_t began = ticket.weight > 0 ? now() : 0;

@@ -37,7 +37,8 @@ enum class Status {
 struct Batch {
     std::size_t n = 0;
     std::uint64_t number = 0;
-    std::uint64_t position = 0;  // of its first row in the epoch
+    std::uint64_t position = 0;  // in the epoch, of the batch of all ranks
+    std::uint64_t end = 0;       // behind it
     Buffer **buffers = nullptr;  // the receiver's array, with room for one per column
 };
 
@@ -51,9 +52,10 @@ class Cursor {
   public:
     // Rows come from `order`, the state of context.epoch of `sampler`, which the cursor ends; or, with order == nullptr,
     // from feed(). The first is the one at context.position. With a batch_size of 0 each feed() is a batch.
-    // The epoch was asked for at `began`. Threads do nothing for it unless `is_helped`.
+    // Of each batch this cursor has its share. The epoch was asked for at `began`. Threads do nothing for it unless
+    // `is_helped`.
     Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_context context, std::size_t batch_size,
-           bool drop_last, bool is_helped, std::int64_t began);
+           Share share, bool drop_last, bool is_helped, std::int64_t began);
     // Waits for those who are filling a ticket of it.
     ~Cursor();
     Cursor(const Cursor &) = delete;
@@ -124,11 +126,13 @@ class Cursor {
     };
 
     struct Ticket {
-        std::uint64_t position = 0;  // of the first row in the epoch's global order
+        std::uint64_t position = 0;    // of the first row in the epoch's order
+        std::uint64_t begin = 0, end = 0;  // of the rows of all ranks
         std::size_t n = 0;
         std::size_t n_ahead = 0;  // rows beyond it that columns are told of
         std::size_t n_parts = 0, n_claimed = 0, n_done = 0;
         bool is_refused = false;
+        bool is_consecutive = false;  // its rows follow each other in the data
         unsigned weight = 0;         // of the time that filling it takes, in the counts
         const char *rows = nullptr;  // (n + n_ahead, row width): in `own_rows`, or in the window until that moves
         bool is_in_window = false;
@@ -187,6 +191,7 @@ class Cursor {
     Engine &engine_;
     const fb_sampler &sampler_;
     const fb_context context_;
+    const Share share_;
     const bool drop_last_, is_helped_;
     std::size_t row_nbytes_ = 0;  // of all columns
     std::atomic<std::size_t> batch_size_;

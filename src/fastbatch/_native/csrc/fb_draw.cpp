@@ -13,9 +13,10 @@ constexpr std::size_t kBurstRows = 4096;
 
 }  // namespace
 
-Draw::Draw(const fb_sampler &sampler, void *order)
+Draw::Draw(const fb_sampler &sampler, void *order, Share share)
     : sampler_(sampler),
       order_(nullptr),
+      share_(share),
       is_fed_(order == nullptr),
       row_width_(sampler.wide ? sizeof(std::uint64_t) : sizeof(std::uint32_t)) {
     if (order != nullptr && sampler_.unit_of != nullptr)
@@ -31,23 +32,27 @@ void *Draw::release_order() noexcept { return std::exchange(order_, nullptr); }
 
 void Draw::seek(std::uint64_t position) noexcept {
     head_ = tail_ = 0;
-    position_ = position;
+    position_ = reached_ = position;
 }
 
 void Draw::feed(const void *rows, std::size_t n, bool is_batch) {
-    if (n == 0) return;
     window_.erase(window_.begin(), window_.begin() + static_cast<std::ptrdiff_t>(head_ * row_width_));
     tail_ -= head_;
     head_ = 0;
     window_.resize((tail_ + n) * row_width_);
     if (is_batch) sizes_.push_back(n);
-    std::memcpy(window_.data() + tail_ * row_width_, rows, n * row_width_);
+    if (n > 0) std::memcpy(window_.data() + tail_ * row_width_, rows, n * row_width_);
     tail_ += n;
 }
 
 // Whether the units of [position, position + n) are prepared; else the first that is not.
 bool Draw::is_prepared(std::uint64_t position, std::uint64_t n, std::uint64_t *unprepared) noexcept {
-    if (units_.empty()) return true;
+    if (units_.empty() || n == 0) return true;
+    if (position % sampler_.length + n > sampler_.length) {  // behind the last row of the epoch comes its first
+        const std::uint64_t there = sampler_.length - position % sampler_.length;
+        return is_prepared(0, n - there, unprepared) && is_prepared(position, there, unprepared);
+    }
+    position %= sampler_.length;
     const std::uint64_t last = sampler_.unit_of(order_, position + n - 1);
     for (std::uint64_t unit = sampler_.unit_of(order_, position); unit <= last; ++unit)
         if (units_[unit] != Unit::kPrepared) {
@@ -58,21 +63,49 @@ bool Draw::is_prepared(std::uint64_t position, std::uint64_t n, std::uint64_t *u
     return true;
 }
 
+// Draws n rows behind those of the window, in units that are prepared; behind the last row of the epoch comes its first.
+void Draw::append(std::uint64_t position, std::size_t n) {
+    const std::size_t kept = n_waiting();
+    if (window_.size() < (kept + n) * row_width_) window_.resize((kept + n) * row_width_);
+    if (kept > 0 && head_ > 0) std::memmove(window_.data(), rows(), kept * row_width_);
+    head_ = 0;
+    tail_ = kept;
+    while (n > 0) {
+        const std::uint64_t first = position % sampler_.length, there = sampler_.length - first;
+        const std::size_t drawn = there < n ? static_cast<std::size_t>(there) : n;
+        sampler_.draw(order_, first, window_.data() + tail_ * row_width_, drawn);
+        tail_ += drawn;
+        position += drawn;
+        n -= drawn;
+    }
+}
+
 bool Draw::draw_burst(std::size_t n, std::size_t n_more, std::uint64_t *unprepared) {
     const std::size_t kept = n_waiting();
-    const std::uint64_t there = left(), position = position_ + kept;
+    const std::uint64_t there = left();
     if (there == 0) return true;
     std::size_t drawn = static_cast<std::size_t>(std::min<std::uint64_t>(there, std::max(n + n_more - kept, kBurstRows)));
-    if (!is_prepared(position, drawn, unprepared)) {
+    if (!is_prepared(reached_, drawn, unprepared)) {
         if (kept >= n) return true;
         drawn = n - kept;
-        if (!is_prepared(position, drawn, unprepared)) return false;
+        if (!is_prepared(reached_, drawn, unprepared)) return false;
     }
-    if (window_.size() < (kept + drawn) * row_width_) window_.resize((kept + drawn) * row_width_);
-    if (kept > 0) std::memmove(window_.data(), rows(), kept * row_width_);
-    head_ = 0;
-    tail_ = kept + drawn;
-    sampler_.draw(order_, position, window_.data() + kept * row_width_, drawn);
+    append(reached_, drawn);
+    reached_ += drawn;
+    return true;
+}
+
+// The same for one rank of several: slices of the next batches, until a burst of rows is there.
+bool Draw::refill_slices(const Cut &cut, std::size_t batch_size, std::uint64_t *unprepared) {
+    if (sliced_ != batch_size) seek(position_);
+    sliced_ = batch_size;
+    if (reached_ >= cut.end) return true;
+    for (Cut slice = cut; slice.exists && n_waiting() < std::max(cut.n, kBurstRows);
+         slice = share_.cut(reached_, batch_size, sampler_.length)) {
+        if (!is_prepared(slice.first, slice.n, unprepared)) return reached_ > position_;
+        append(slice.first, slice.n);
+        reached_ = slice.end;
+    }
     return true;
 }
 
@@ -90,7 +123,7 @@ void Draw::restore(std::vector<char> &&rows, std::vector<std::size_t> &&sizes) n
 
 bool Draw::find_unit(std::uint64_t n_ahead, std::uint64_t *unit) const noexcept {
     if (units_.empty() || left() == 0) return false;
-    const std::uint64_t first = sampler_.unit_of(order_, position_ + n_waiting());
+    const std::uint64_t first = sampler_.unit_of(order_, reached_);
     const std::uint64_t end = std::min<std::uint64_t>(units_.size(), first + 1 + n_ahead);
     for (*unit = first; *unit < end; ++*unit)
         if (units_[*unit] == Unit::kUntouched) return true;

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "fb_share.hpp"
+
 extern "C" {
 #include "fb_sampler.h"
 }
@@ -17,8 +19,9 @@ namespace fb {
 
 class Draw {
   public:
-    // The rows of `order`, an epoch's state of `sampler` that this ends; or, with order == nullptr, those of feed().
-    Draw(const fb_sampler &sampler, void *order);
+    // The rows of `order`, an epoch's state of `sampler` that this ends, as far as they are of this share; or, with
+    // order == nullptr, those of feed().
+    Draw(const fb_sampler &sampler, void *order, Share share);
     ~Draw();
     Draw(const Draw &) = delete;
     Draw &operator=(const Draw &) = delete;
@@ -36,35 +39,36 @@ class Draw {
     void feed(const void *rows, std::size_t n, bool is_batch);
     void end_feed() noexcept { is_over_ = true; }
 
-    // Rows of the next batch: `batch_size` of them, or with 0 what was fed as a batch; fewer at the end, 0 after it.
-    std::size_t next_size(std::size_t batch_size) const noexcept {
-        if (is_hungry(batch_size)) return 0;
-        const std::size_t wanted = batch_size > 0 || sizes_.empty() ? batch_size : sizes_.front();
-        const std::uint64_t there = n_waiting() >= wanted ? wanted : n_waiting() + left();
-        return wanted < there ? wanted : static_cast<std::size_t>(there);
+    // The next batch: of `batch_size` rows, or with 0 of what was fed as a batch; fewer at the end, and none after it.
+    Cut next(std::size_t batch_size) const noexcept {
+        if (!is_fed_) return share_.cut(position_, batch_size, sampler_.length);
+        if (is_hungry(batch_size) || (sizes_.empty() && n_waiting() == 0)) return {};
+        const std::size_t wanted = batch_size > 0 ? batch_size : sizes_.front();
+        const std::size_t n = wanted < n_waiting() ? wanted : n_waiting();
+        return {true, position_, n, position_ + n};
     }
     // Whether feed() has to come before `n` batches can be taken.
     bool is_hungry(std::size_t batch_size, std::size_t n = 1) const noexcept {
         return is_fed_ && !is_over_ && (batch_size > 0 ? n_waiting() / batch_size : sizes_.size()) < n;
     }
-    // Brings the next n rows into the window, of next_size(), and `n_more` where it can. False: unit *unprepared has to
-    // be prepared first.
-    bool refill(std::size_t n, std::size_t n_more, std::uint64_t *unprepared) {
-        return n_waiting() >= n + n_more || draw_burst(n, n_more, unprepared);
+    // Brings the rows of the next batch into the window, and `n_more` where it can. False: unit *unprepared has to be
+    // prepared first.
+    bool refill(const Cut &cut, std::size_t batch_size, std::size_t n_more, std::uint64_t *unprepared) {
+        if (!share_.is_whole() && !is_fed_) return refill_slices(cut, batch_size, unprepared);
+        return n_waiting() >= cut.n + n_more || draw_burst(cut.n, n_more, unprepared);
     }
 
     // The window: rows drawn and in no ticket.
     std::size_t n_waiting() const noexcept { return tail_ - head_; }
     const char *rows() const noexcept { return window_.data() + head_ * row_width_; }  // (n_waiting, row width)
-    std::uint64_t position() const noexcept { return position_; }                      // of its first row in the epoch
-    // Rows of the order beyond the window.
+    std::uint64_t position() const noexcept { return position_; }  // in the epoch, of the next batch of all ranks
+    // Rows of the order beyond those of the window.
     std::uint64_t left() const noexcept {
-        const std::uint64_t drawn = position_ + n_waiting();
-        return order_ != nullptr && drawn < sampler_.length ? sampler_.length - drawn : 0;
+        return order_ != nullptr && reached_ < sampler_.length ? sampler_.length - reached_ : 0;
     }
-    void pop(std::size_t n) noexcept {
-        head_ += n;
-        position_ += n;
+    void pop(const Cut &cut) noexcept {
+        head_ += cut.n;
+        position_ = cut.end;
         if (!sizes_.empty()) sizes_.erase(sizes_.begin());
     }
     // Rows come back to the front; `sizes` is that of each batch where they were fed as such. Both have room for what
@@ -91,10 +95,13 @@ class Draw {
     enum class Unit : unsigned char { kUntouched, kBeingPrepared, kPrepared };
 
     bool draw_burst(std::size_t n, std::size_t n_more, std::uint64_t *unprepared);
+    bool refill_slices(const Cut &cut, std::size_t batch_size, std::uint64_t *unprepared);
+    void append(std::uint64_t position, std::size_t n);
     bool is_prepared(std::uint64_t position, std::uint64_t n, std::uint64_t *unprepared) noexcept;
 
     const fb_sampler &sampler_;
     void *order_;  // nullptr: fed, or released
+    const Share share_;
     const bool is_fed_;
     const std::size_t row_width_;
     std::vector<Unit> units_;
@@ -102,7 +109,8 @@ class Draw {
 
     std::vector<char> window_;  // [head_, tail_) of it wait
     std::size_t head_ = 0, tail_ = 0;
-    std::uint64_t position_ = 0;
+    std::uint64_t position_ = 0, reached_ = 0;
+    std::size_t sliced_ = 0;  // the batch size that the window's rows were sliced for
     std::vector<std::size_t> sizes_;  // of batches that were fed as such: a few
     bool is_over_ = false;           // nothing more will be fed
 };
