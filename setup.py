@@ -41,6 +41,7 @@ EXTENSIONS = {
     "sampler": [
         "fb_balanced.c",
         "fb_bijection.c",
+        "fb_blocks.c",
         "fb_deal.c",
         "fb_given.c",
         "fb_permutation.c",

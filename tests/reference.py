@@ -442,7 +442,7 @@ def sattolo_orders(n, n_orders, rng):
 # Orders, draw by draw
 # ---------------------------------------------------------------------------------------------------------------------
 
-LABELS, BUCKET, CLASSES, PASS, BIJECTION = 1, 2, 3, 4, 7  # what a derived stream is for
+LABELS, BUCKET, CLASSES, PASS, BIJECTION, BLOCKS, WINDOW = 1, 2, 3, 4, 7, 8, 9  # what a derived stream is for
 
 
 def fisher_yates(items, seed):
@@ -556,3 +556,15 @@ def streamed(place, n, key, epoch, n_rounds=12):
         place = left * n_right + right
         if place < n:
             return place
+
+
+def blocks(n, block, window, key, epoch):
+    """The order of fb.Blocks: blocks in random order, then the rows of each window of them."""
+    places = fisher_yates(range(-(-n // block)), philox4x64(key, (epoch, BLOCKS, 0, 0)))
+    order = []
+    for unit, first in enumerate(range(0, len(places), window)):
+        rows = [
+            row for place in places[first : first + window] for row in range(place * block, min(n, (place + 1) * block))
+        ]
+        order += fisher_yates(rows, philox4x64(key, (epoch, WINDOW, unit, 0)))
+    return order

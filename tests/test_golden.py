@@ -40,6 +40,8 @@ SAMPLERS = {
         MANY_LABELS, proportions=range(1, len(set(MANY_LABELS)) + 1)
     ),
     "Shuffle streaming": lambda: fb.Shuffle(100_000, "streaming"),
+    "Blocks": lambda: fb.Blocks(100, block=7, window=3),
+    "Blocks, many rows": lambda: fb.Blocks(10_007, block=100, window=9),
     "Stratified": lambda: fb.Stratified(LABELS),
     "Stratified, many rows": lambda: fb.Stratified(MANY_LABELS),
     "Mixture": lambda: fb.Mixture([10, 30, 5], [2, 3, 1]),

@@ -4,12 +4,13 @@ from fastbatch._native.permutation import permutation
 from fastbatch._native.shuffle import shuffle
 from fastbatch._native.take import take
 from fastbatch.loader import Loader
-from fastbatch.samplers import Balanced, Mixture, Sequential, Shuffle, Stratified, Subset, Weighted, split
+from fastbatch.samplers import Balanced, Blocks, Mixture, Sequential, Shuffle, Stratified, Subset, Weighted, split
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Balanced",
+    "Blocks",
     "Loader",
     "Mixture",
     "Sequential",

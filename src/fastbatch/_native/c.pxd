@@ -89,6 +89,13 @@ cdef extern from "fb_streamed.h" nogil:
     fb_streamed fb_streamed_of(uint64_t n_rows, fb_simd level)
 
 
+cdef extern from "fb_blocks.h" nogil:
+    ctypedef struct fb_blocks:
+        fb_sampler sampler
+
+    fb_blocks fb_blocks_of(uint64_t n_rows, uint64_t block_rows, uint64_t window)
+
+
 cdef extern from "fb_given.h" nogil:
     ctypedef struct fb_given:
         fb_sampler sampler

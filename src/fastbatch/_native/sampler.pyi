@@ -27,6 +27,10 @@ class Streamed(Sampler):
     def __new__(cls, n: int, simd: str | None = None) -> Self: ...
 
 @final
+class Blocks(Sampler):
+    def __new__(cls, n: int, block: int, window: int) -> Self: ...
+
+@final
 class Given(Sampler):
     def __new__(cls, n: int, rows: npt.NDArray[Any]) -> Self: ...
 

@@ -4,8 +4,8 @@ cimport cython
 cimport numpy as cnp
 
 from fastbatch._native.c cimport (
-    FB_BIJECTION_MIN_ROWS, FB_BIJECTION_ROWS_END, FB_NARROW_ROWS, FB_NO_MEMORY, fb_balanced, fb_balanced_init, fb_given,
-    fb_given_init, fb_group_rows, fb_key, fb_poll, fb_sampler, fb_sequential, fb_shuffled, fb_simd, fb_streamed,
+    FB_BIJECTION_MIN_ROWS, FB_BIJECTION_ROWS_END, FB_NARROW_ROWS, FB_NO_MEMORY, fb_balanced, fb_balanced_init, fb_blocks,
+    fb_blocks_of, fb_given, fb_given_init, fb_group_rows, fb_key, fb_poll, fb_sampler, fb_sequential, fb_shuffled, fb_simd, fb_streamed,
     fb_streamed_of, fb_subset, fb_subset_init
 )
 from fastbatch._native.random cimport key_from_words
@@ -140,6 +140,33 @@ cdef class Streamed(Sampler):
 
     def __reduce__(self):
         return Streamed, (self.n,)
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class Blocks(Sampler):
+    """Every row once, in blocks of neighbours that are mixed a few at a time.
+
+    Parameters
+    ----------
+    n : int
+        Rows to draw from.
+    block, window : int
+        Rows of a block, blocks that are mixed: at least 1, their product below 2**63.
+    """
+
+    cdef fb_blocks storage
+    cdef tuple arguments
+
+    def __cinit__(self, uint64_t n, uint64_t block, uint64_t window):
+        if block < 1 or window < 1 or <object>block * <object>window >= 2**63:
+            raise ValueError(f"block and window must be at least 1, got {block} and {window}")
+        self.arguments = (n, block, window)
+        self.storage = fb_blocks_of(n, block, window)
+        self.sampler = &self.storage.sampler
+
+    def __reduce__(self):
+        return Blocks, self.arguments
 
 
 @cython.final

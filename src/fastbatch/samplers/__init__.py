@@ -5,6 +5,7 @@ depend on batch size, ranks, threads or machine; they change with `order_version
 """
 
 from fastbatch.samplers.balanced import Balanced, Mixture, Stratified
+from fastbatch.samplers.blocks import Blocks
 from fastbatch.samplers.rows import Given, Sequential, Shuffle
 from fastbatch.samplers.sampler import Sampler, order_version
 from fastbatch.samplers.subset import Subset, split
@@ -12,6 +13,7 @@ from fastbatch.samplers.weighted import Weighted
 
 __all__ = [
     "Balanced",
+    "Blocks",
     "Given",
     "Mixture",
     "Sampler",

@@ -34,7 +34,9 @@ enum fb_stream {
     FB_STREAM_PASS = 4,    /* the order inside a class; unit = the class, the pass in the fourth word */
     FB_STREAM_WEIGHTED = 5, /* weighted draws; unit = thousands of positions */
     FB_STREAM_RACE = 6,     /* the times of a weighted order without replacement */
-    FB_STREAM_BIJECTION = 7 /* the rounds of an order without memory; unit = the round */
+    FB_STREAM_BIJECTION = 7, /* the rounds of an order without memory; unit = the round */
+    FB_STREAM_BLOCKS = 8,    /* the order of blocks */
+    FB_STREAM_WINDOW = 9     /* the order inside a window of blocks; unit = the window */
 };
 
 /* Philox4x64-10 of the counter (epoch, stream, unit, pass) under `root`. */
