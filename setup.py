@@ -44,6 +44,8 @@ EXTENSIONS = {
         "fb_blocks.c",
         "fb_deal.c",
         "fb_given.c",
+        "fb_passes.c",
+        "fb_perclass.c",
         "fb_permutation.c",
         "fb_random.c",
         "fb_scatter.c",

@@ -568,3 +568,22 @@ def blocks(n, block, window, key, epoch):
         ]
         order += fisher_yates(rows, philox4x64(key, (epoch, WINDOW, unit, 0)))
     return order
+
+
+def passes(items, together, key, epoch, class_):
+    """Endless random passes, each gone through until a multiple of `together` items is reached."""
+    times = together // math.gcd(len(items), together)
+    for number in counter():
+        yield from fisher_yates(items, philox4x64(key, (epoch, PASS, class_, number))) * times
+
+
+def perclass(labels, n_together, of_each, n_groups, key, epoch):
+    """The order of fb.PerClass: classes in turn, and the next rows of each."""
+    _, rows = class_rows(labels)
+    turn_key = philox4x64(key, (epoch, CLASSES, 0, 0))[:2]
+    turns = passes(range(len(rows)), n_together, turn_key, epoch, 0)
+    of_class = [passes(own, of_each, key, epoch, c) for c, own in enumerate(rows)]
+    order = []
+    for c in itertools.islice(turns, n_groups * n_together):
+        order += itertools.islice(of_class[c], of_each)
+    return order

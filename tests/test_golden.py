@@ -42,6 +42,8 @@ SAMPLERS = {
     "Shuffle streaming": lambda: fb.Shuffle(100_000, "streaming"),
     "Blocks": lambda: fb.Blocks(100, block=7, window=3),
     "Blocks, many rows": lambda: fb.Blocks(10_007, block=100, window=9),
+    "PerClass": lambda: fb.PerClass(LABELS, 2, 3),
+    "PerClass, many rows": lambda: fb.PerClass(MANY_LABELS, 3, 7),
     "Stratified": lambda: fb.Stratified(LABELS),
     "Stratified, many rows": lambda: fb.Stratified(MANY_LABELS),
     "Mixture": lambda: fb.Mixture([10, 30, 5], [2, 3, 1]),

@@ -4,7 +4,18 @@ from fastbatch._native.permutation import permutation
 from fastbatch._native.shuffle import shuffle
 from fastbatch._native.take import take
 from fastbatch.loader import Loader
-from fastbatch.samplers import Balanced, Blocks, Mixture, Sequential, Shuffle, Stratified, Subset, Weighted, split
+from fastbatch.samplers import (
+    Balanced,
+    Blocks,
+    Mixture,
+    PerClass,
+    Sequential,
+    Shuffle,
+    Stratified,
+    Subset,
+    Weighted,
+    split,
+)
 
 __version__ = "0.1.0"
 
@@ -13,6 +24,7 @@ __all__ = [
     "Blocks",
     "Loader",
     "Mixture",
+    "PerClass",
     "Sequential",
     "Shuffle",
     "Stratified",

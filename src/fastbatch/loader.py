@@ -163,6 +163,9 @@ class Loader:
         }
         self._columns = make_columns(data, output=output, rows=rows)
         self._sampler = as_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
+        if self._batch_size is not None and self._batch_size % self._sampler.multiple != 0:
+            multiple = self._sampler.multiple
+            raise ValueError(f"batch_size must be a multiple of {multiple}, a group's rows, got {self._batch_size}")
         if uneven == "pad":
             if isinstance(self._sampler, UserSampler):
                 raise ValueError('uneven="pad" needs one of fastbatch\'s samplers: an iterable does not say its length')
@@ -474,6 +477,7 @@ class Loader:
             drop_last=self._drop_last and not as_fed,
             rank=rank,
             n_ranks=n_ranks,
+            unit=self._sampler.multiple,
             exact=uneven == "exact",
             fed=fed,
             helped=helped,

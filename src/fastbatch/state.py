@@ -73,6 +73,8 @@ def place_from(state: Mapping[str, Any], sampler: Sampler | UserSampler, n_rows:
         raise ValueError(f"position must not be negative, got {place.position}")
     if isinstance(sampler, Sampler) and place.position > len(sampler):
         raise ValueError(f"position must be at most {len(sampler)}, the rows of an epoch, got {place.position}")
+    if place.position % sampler.multiple != 0:
+        raise ValueError(f"position must be a multiple of {sampler.multiple}, a group's rows, got {place.position}")
     if isinstance(sampler, UserSampler) and place.position > 0 and not sampler.can_resume(place.sampler_state):
         raise ValueError(
             f"the state lies {place.position} rows inside an epoch, where this sampler cannot be taken up: "

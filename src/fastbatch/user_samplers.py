@@ -35,6 +35,8 @@ class UserSampler:
         Whether items are batches (torch's ``batch_sampler``) or a stream of rows (``sampler``).
     """
 
+    multiple = 1
+
     def __init__(self, iterable: Iterable[Any], n: int, *, batches: bool) -> None:
         if not isinstance(iterable, Iterable):
             raise TypeError(

@@ -20,6 +20,7 @@ class Epoch:
         drop_last: bool = False,
         rank: int = 0,
         n_ranks: int = 1,
+        unit: int = 1,
         exact: bool = False,
         fed: bool = False,
         helped: bool = True,

@@ -45,6 +45,8 @@ cdef class Epoch:
         Whether a shorter last batch is left out.
     rank, n_ranks : int
         Of each batch of all ranks this epoch has the slice of one.
+    unit : int
+        Rows that stay together: of the epoch, of `position` and of a batch some whole number of them.
     exact : bool
         Whether the last slices are uneven where the rows are; else the first rows of the order fill them up.
     fed : bool
@@ -71,6 +73,7 @@ cdef class Epoch:
     cdef bint drop_last
     cdef uint64_t rank
     cdef uint64_t n_ranks
+    cdef uint64_t unit
     cdef bint is_exact
     cdef bint is_fed
     cdef size_t n_quick      # rows that are filled with the GIL held
@@ -85,8 +88,8 @@ cdef class Epoch:
     cdef object __weakref__
 
     def __cinit__(self, Engine engine not None, Sampler sampler not None, key, uint64_t number, uint64_t position,
-                  size_t batch_size, *, bint drop_last=False, uint64_t rank=0, uint64_t n_ranks=1, bint exact=False,
-                  bint fed=False, bint helped=True, Epoch after=None):
+                  size_t batch_size, *, bint drop_last=False, uint64_t rank=0, uint64_t n_ranks=1, uint64_t unit=1,
+                  bint exact=False, bint fed=False, bint helped=True, Epoch after=None):
         self.process = generation()
         if engine.process != self.process:
             raise RuntimeError("the engine is that of the process that was forked")
@@ -94,6 +97,9 @@ cdef class Epoch:
             raise ValueError(f"the sampler draws from {sampler.n} rows, the columns have {engine.n_rows}")
         if batch_size < 1 and not fed:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if unit < 1 or batch_size % unit != 0 or sampler.sampler.length % unit != 0 or position % unit != 0:
+            raise ValueError(f"batches of {batch_size} rows from {position} on, of {len(sampler)} rows, must be of "
+                             f"whole units of {unit}")
         if rank >= n_ranks or (fed and n_ranks > 1):
             raise ValueError(f"rank must be below {n_ranks}, and rows that are fed those of one rank, got {rank}")
         self.engine = engine
@@ -101,7 +107,7 @@ cdef class Epoch:
         self.key = key
         self.number = number
         self.drop_last = drop_last
-        self.rank, self.n_ranks, self.is_exact = rank, n_ranks, exact
+        self.rank, self.n_ranks, self.unit, self.is_exact = rank, n_ranks, unit, exact
         self.is_fed = fed
         self.n_quick = 0 if engine.is_blocking else RELEASE_NBYTES // (engine.row_nbytes + 1)
         self.begin(position, batch_size, helped, after)
@@ -133,7 +139,8 @@ cdef class Epoch:
             order = self.sampler.begin(root, self.number, order)
         try:
             self.cursor = new Cursor(self.engine.engine[0], self.sampler.sampler[0], order, context, batch_size,
-                                     Share(self.rank, self.n_ranks, self.is_exact), self.drop_last, helped, began)
+                                     Share(self.rank, self.n_ranks, self.unit, self.is_exact), self.drop_last,
+                                     helped, began)
         except BaseException:
             if order != NULL:
                 self.sampler.sampler.end(order)

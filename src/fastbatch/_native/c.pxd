@@ -113,13 +113,29 @@ cdef extern from "fb_subset.h" nogil:
     void fb_subset_init(fb_subset *subset)
 
 
-cdef extern from "fb_balanced.h" nogil:
-    ctypedef struct fb_balanced:
-        fb_sampler sampler
+cdef extern from "fb_passes.h" nogil:
+    ctypedef struct fb_classes:
         uint32_t n_classes
+        int wide
         uint64_t n_members
         const void *members
         const uint64_t *starts
+
+
+cdef extern from "fb_perclass.h" nogil:
+    ctypedef struct fb_perclass:
+        fb_sampler sampler
+        fb_classes classes
+        uint64_t n_together
+        uint64_t rows_of_each
+
+    void fb_perclass_init(fb_perclass *perclass)
+
+
+cdef extern from "fb_balanced.h" nogil:
+    ctypedef struct fb_balanced:
+        fb_sampler sampler
+        fb_classes classes
         const uint64_t *shares
         uint64_t total_share
 

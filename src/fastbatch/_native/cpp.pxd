@@ -100,7 +100,7 @@ cdef extern from "fb_engine.hpp" namespace "fb" nogil:
 
 cdef extern from "fb_share.hpp" namespace "fb" nogil:
     cdef cppclass Share:
-        Share(uint64_t rank, uint64_t n_ranks, cbool is_exact)
+        Share(uint64_t rank, uint64_t n_ranks, uint64_t unit, cbool is_exact)
 
 cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
     cdef enum class Status:

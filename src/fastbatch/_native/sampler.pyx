@@ -4,9 +4,9 @@ cimport cython
 cimport numpy as cnp
 
 from fastbatch._native.c cimport (
-    FB_BIJECTION_MIN_ROWS, FB_BIJECTION_ROWS_END, FB_NARROW_ROWS, FB_NO_MEMORY, fb_balanced, fb_balanced_init, fb_blocks,
-    fb_blocks_of, fb_given, fb_given_init, fb_group_rows, fb_key, fb_poll, fb_sampler, fb_sequential, fb_shuffled, fb_simd, fb_streamed,
-    fb_streamed_of, fb_subset, fb_subset_init
+    FB_BIJECTION_MIN_ROWS, FB_BIJECTION_ROWS_END, FB_NARROW_ROWS, FB_NO_MEMORY, fb_balanced, fb_balanced_init,
+    fb_blocks, fb_blocks_of, fb_classes, fb_given, fb_given_init, fb_group_rows, fb_key, fb_perclass, fb_perclass_init,
+    fb_poll, fb_sampler, fb_sequential, fb_shuffled, fb_simd, fb_streamed, fb_streamed_of, fb_subset, fb_subset_init
 )
 from fastbatch._native.random cimport key_from_words
 from fastbatch._native.signals cimport poll_for, raise_pending
@@ -281,14 +281,10 @@ cdef class Balanced(Sampler):
 
     def __cinit__(self, uint64_t n, cnp.ndarray members, cnp.ndarray starts not None, uint64_t length,
                   cnp.ndarray shares=None):
-        check_classes(n, members, starts)
+        self.storage.classes = classes_of(n, members, starts)
         self.arguments = (n, members, starts, length, shares)  # kept alive: the storage points into them
         self.storage.sampler.n_rows = n
         self.storage.sampler.length = length
-        self.storage.n_classes = starts.shape[0] - 1
-        self.storage.n_members = n if members is None else members.shape[0]
-        self.storage.members = NULL if members is None else cnp.PyArray_DATA(members)
-        self.storage.starts = <const uint64_t *>cnp.PyArray_DATA(starts)
         if shares is not None:
             check_shares(shares, starts.shape[0] - 1)
             self.storage.shares = <const uint64_t *>cnp.PyArray_DATA(shares)
@@ -300,7 +296,44 @@ cdef class Balanced(Sampler):
         return Balanced, self.arguments
 
 
-cdef int check_classes(uint64_t n, cnp.ndarray members, cnp.ndarray starts) except -1:
+@cython.final
+@cython.no_gc_clear
+cdef class PerClass(Sampler):
+    """Groups of some rows of each of some classes.
+
+    Parameters
+    ----------
+    n, members, starts
+        As `Balanced` takes them.
+    classes, samples : int
+        Classes of a group, at most as many as there are, and rows of each: at least 1.
+    length : int
+        Rows of an epoch.
+    """
+
+    cdef fb_perclass storage
+    cdef tuple arguments
+
+    def __cinit__(self, uint64_t n, cnp.ndarray members, cnp.ndarray starts not None, uint64_t classes,
+                  uint64_t samples, uint64_t length):
+        self.storage.classes = classes_of(n, members, starts)
+        if not 1 <= classes <= self.storage.classes.n_classes or not 1 <= samples < 1 << 31:
+            raise ValueError(f"a group must be of 1 to {self.storage.classes.n_classes} classes and of at least one "
+                             f"row of each, got {classes} and {samples}")
+        self.arguments = (n, members, starts, classes, samples, length)  # kept alive: the storage points into them
+        self.storage.sampler.n_rows = n
+        self.storage.sampler.length = length
+        self.storage.n_together = classes
+        self.storage.rows_of_each = samples
+        fb_perclass_init(&self.storage)
+        self.sampler = &self.storage.sampler
+
+    def __reduce__(self):
+        return PerClass, self.arguments
+
+
+cdef fb_classes classes_of(uint64_t n, cnp.ndarray members, cnp.ndarray starts) except *:
+    cdef fb_classes classes
     cdef uint64_t n_members = n
     if members is not None:
         check_row_numbers(n, members, "members")
@@ -309,7 +342,14 @@ cdef int check_classes(uint64_t n, cnp.ndarray members, cnp.ndarray starts) exce
         raise ValueError("starts must be a contiguous array of uint64, one more than there are classes")
     if starts[0] != 0 or starts[starts.shape[0] - 1] != n_members or not np.all(np.diff(starts) - 1 < n):
         raise ValueError(f"starts must rise from 0 to the {n_members} members, and no class be empty")
-    return 0
+    classes.n_classes = starts.shape[0] - 1
+    classes.wide = n >= FB_NARROW_ROWS
+    classes.n_members = n_members
+    classes.members = NULL
+    if members is not None:
+        classes.members = cnp.PyArray_DATA(members)
+    classes.starts = <const uint64_t *>cnp.PyArray_DATA(starts)
+    return classes
 
 
 cdef int check_shares(cnp.ndarray shares, Py_ssize_t n_classes) except -1:

@@ -6,6 +6,7 @@ depend on batch size, ranks, threads or machine; they change with `order_version
 
 from fastbatch.samplers.balanced import Balanced, Mixture, Stratified
 from fastbatch.samplers.blocks import Blocks
+from fastbatch.samplers.perclass import PerClass
 from fastbatch.samplers.rows import Given, Sequential, Shuffle
 from fastbatch.samplers.sampler import Sampler, order_version
 from fastbatch.samplers.subset import Subset, split
@@ -16,6 +17,7 @@ __all__ = [
     "Blocks",
     "Given",
     "Mixture",
+    "PerClass",
     "Sampler",
     "Sequential",
     "Shuffle",

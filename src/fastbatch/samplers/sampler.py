@@ -26,6 +26,8 @@ class Sampler:
     """
 
     native: native_samplers.Sampler
+    #: A batch has to be a multiple of so many rows.
+    multiple: int = 1
 
     @property
     def n(self) -> int:

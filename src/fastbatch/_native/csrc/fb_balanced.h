@@ -2,15 +2,12 @@
 #ifndef FB_BALANCED_H
 #define FB_BALANCED_H
 
+#include "fb_passes.h"
 #include "fb_sampler.h"
 
 typedef struct fb_balanced {
     fb_sampler sampler; /* first: the contract is a pointer to it */
-    uint32_t n_classes;
-    uint64_t n_members;
-    const void *members;    /* (n_members,) uint32 or uint64: the rows of class 0, of class 1, ...; none is empty.
-                             * NULL: rows stand by class already */
-    const uint64_t *starts; /* (n_classes + 1,): where each class begins in `members` */
+    fb_classes classes;
     const uint64_t *shares; /* (n_classes,) with sum total_share as fb_deal wants them; NULL: round-robin */
     uint64_t total_share;
 } fb_balanced;

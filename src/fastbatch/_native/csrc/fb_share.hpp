@@ -20,10 +20,11 @@ struct Cut {
 
 class Share {
   public:
-    // `is_exact`: where the last rows do not divide evenly, some ranks have one more; else the first rows of the order
-    // come once more, so that all have equally many.
-    Share(std::uint64_t rank, std::uint64_t n_ranks, bool is_exact) noexcept
-        : rank_(rank), n_ranks_(n_ranks), is_exact_(is_exact) {}
+    // `unit` rows stay together; an epoch has a multiple of them, and so has a batch. `is_exact`: where the last ones do
+    // not divide evenly, some ranks have one more; else the first ones of the order come once more, so that all have
+    // equally many.
+    Share(std::uint64_t rank, std::uint64_t n_ranks, std::uint64_t unit, bool is_exact) noexcept
+        : rank_(rank), n_ranks_(n_ranks), unit_(unit), is_exact_(is_exact) {}
 
     bool is_whole() const noexcept { return n_ranks_ == 1; }
     std::uint64_t n_ranks() const noexcept { return n_ranks_; }
@@ -38,17 +39,17 @@ class Share {
         if (left / n_ranks_ >= batch_size)
             return {true, position + rank_ * batch_size, batch_size, position + n_ranks_ * batch_size};
         // near-evenly: the last batch of each
-        const std::uint64_t each = left / n_ranks_, over = left % n_ranks_;
+        const std::uint64_t units = left / unit_ + (left % unit_ > 0), each = units / n_ranks_, over = units % n_ranks_;
         if (!is_exact_) {
-            const std::uint64_t n = each + (over > 0);
+            const std::uint64_t n = (each + (over > 0)) * unit_;
             return {true, position + rank_ * n, static_cast<std::size_t>(n), length};
         }
-        const std::uint64_t before = rank_ < over ? rank_ : over;
-        return {true, position + rank_ * each + before, static_cast<std::size_t>(each + (rank_ < over)), length};
+        const std::uint64_t before = rank_ * each + (rank_ < over ? rank_ : over);
+        return {true, position + before * unit_, static_cast<std::size_t>((each + (rank_ < over)) * unit_), length};
     }
 
   private:
-    std::uint64_t rank_, n_ranks_;
+    std::uint64_t rank_, n_ranks_, unit_;
     bool is_exact_;
 };
 
