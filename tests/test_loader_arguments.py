@@ -132,7 +132,7 @@ def test_it_lacks_the_attributes_that_trainers_poke_at():
     assert not hasattr(loader, "dataset")
 
 
-@pytest.mark.parametrize("name", ["seed", "epoch", "batch_size", "remaining"])
+@pytest.mark.parametrize("name", ["seed", "epoch", "rank", "world_size", "remaining"])
 def test_its_attributes_are_read_only(name):
     loader = fb.Loader(X, 4)
     with pytest.raises(AttributeError):

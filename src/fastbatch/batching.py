@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
+
+#: Called with an epoch and how many of its samples were delivered, on all ranks; gives the rows of the next batch.
+Schedule = Callable[[int, int], int]
 
 
 def check_batching(
-    batch_size: int | None, shuffle: bool, sampler: object, batch_sampler: object, drop_last: bool
-) -> int | None:
-    """The batch size, or None with a `batch_sampler`.
+    batch_size: int | Schedule | None, shuffle: bool, sampler: object, batch_sampler: object, drop_last: bool
+) -> int | Schedule | None:
+    """The batch size or its schedule, or None with a `batch_sampler`.
 
     Raises
     ------
@@ -25,11 +29,24 @@ def check_batching(
         raise ValueError("sampler excludes shuffle: the sampler decides the order")
     if batch_size is None:
         raise ValueError("batch_size is required, unless a batch_sampler is given")
+    return batch_size if callable(batch_size) else check_batch_size(batch_size)
+
+
+def check_batch_size(batch_size: object) -> int:
+    """Rows of a batch.
+
+    Raises
+    ------
+    TypeError
+        It is no integer.
+    ValueError
+        It is out of range.
+    """
     if isinstance(batch_size, bool):
         raise TypeError(f"batch_size must be an integer, got {batch_size}")
-    batch_size = operator.index(batch_size)
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if batch_size >= 2**48:
-        raise ValueError(f"batch_size must be below 2**48, got {batch_size}")
-    return batch_size
+    number = operator.index(batch_size)  # type: ignore[arg-type]
+    if number < 1:
+        raise ValueError(f"batch_size must be at least 1, got {number}")
+    if number >= 2**48:
+        raise ValueError(f"batch_size must be below 2**48, got {number}")
+    return number

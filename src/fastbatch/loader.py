@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import operator
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fastbatch import lifetimes
 from fastbatch._native.batches import Batches, Epoch
 from fastbatch._native.engine import Engine
-from fastbatch.batching import check_batching
+from fastbatch.batching import Schedule, check_batch_size, check_batching
 from fastbatch.columns import make_columns, with_valid
 from fastbatch.explaining import explain
 from fastbatch.mapping import MappedBatches, Mapping
@@ -47,8 +49,10 @@ class Loader:
         Arrays of shape (n, ...) and any dtype of fixed-size items: NumPy arrays, memmaps, torch tensors, anything with
         ``__dlpack__`` or the buffer protocol in the CPU's memory. They are referred to, not copied, unless their rows
         are not contiguous (`explain` says so).
-    batch_size : int
-        Rows of a batch. The last batch of an epoch is shorter when they do not divide evenly.
+    batch_size : int, or callable
+        Rows of a batch. The last batch of an epoch is shorter when they do not divide evenly. A schedule is called as
+        ``batch_size(epoch, samples)`` before each batch, with how many samples of the epoch were delivered, on all
+        ranks, and gives the rows of that batch: batches that grow may stand for a learning rate that falls [1]_.
     shuffle : bool
         Whether each epoch has a new random order (`Shuffle`).
     sampler : sampler, or iterable of int or of index arrays, optional
@@ -112,6 +116,10 @@ class Loader:
     RuntimeError
         While iterating: the Loader is closed.
 
+    References
+    ----------
+    .. [1] Smith, Kindermans, Ying and Le, "Don't decay the learning rate, increase the batch size", ICLR 2018.
+
     Examples
     --------
     >>> import numpy as np
@@ -125,7 +133,7 @@ class Loader:
     def __init__(
         self,
         data: Any,
-        batch_size: int | None = None,
+        batch_size: int | Schedule | None = None,
         *,
         shuffle: bool = False,
         sampler: Sampler | Iterable[Any] | None = None,
@@ -142,10 +150,13 @@ class Loader:
         map: Callable[[Any], Any] | None = None,
         map_threads: int = 0,
     ) -> None:
-        self._batch_size = check_batching(batch_size, shuffle, sampler, batch_sampler, drop_last)
+        size = check_batching(batch_size, shuffle, sampler, batch_sampler, drop_last)
+        self._schedule = size if callable(size) else None
+        self._batch_size = None if callable(size) else size  # of a schedule: at the place reached
         self._ranks = check_ranks(rank, world_size, uneven, seed)
         self._workers = check_workers(threads, prefetch)
         self._map, self._mapping = map, _make_mapping(map, map_threads)
+        self._has_moved = False  # whether the batch size is another than this was made with
         self._indexed: Epoch | None = None  # what batch() draws from
         self._set_seed(check_seed(seed))
         self._drop_last = bool(drop_last)
@@ -163,9 +174,10 @@ class Loader:
         }
         self._columns = make_columns(data, output=output, rows=rows)
         self._sampler = as_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
-        if self._batch_size is not None and self._batch_size % self._sampler.multiple != 0:
-            multiple = self._sampler.multiple
-            raise ValueError(f"batch_size must be a multiple of {multiple}, a group's rows, got {self._batch_size}")
+        if self._schedule is not None:
+            self._batch_size = self._scheduled(0, 0)
+        elif self._batch_size is not None:
+            self._check_multiple(self._batch_size)
         if uneven == "pad":
             if isinstance(self._sampler, UserSampler):
                 raise ValueError('uneven="pad" needs one of fastbatch\'s samplers: an iterable does not say its length')
@@ -179,8 +191,37 @@ class Loader:
 
     @property
     def batch_size(self) -> int | None:
-        """Rows of a batch; None with a `batch_sampler`."""
+        """Rows of a batch; with a schedule, of the next one; None with a `batch_sampler`.
+
+        Another one may be set at any time: the next batch has it, and no row is lost or comes twice. All ranks have to
+        set it at the same batch. With `map_threads` the batches that they have begun come first.
+
+        Raises
+        ------
+        TypeError
+            It is set to what is no integer.
+        ValueError
+            It is out of range, no multiple of the rows of a group, or there is a schedule or a `batch_sampler`.
+        """
+        if self._schedule is not None:
+            epoch, position, _ = self._place()
+            return self._scheduled(epoch, position)
         return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, batch_size: int) -> None:
+        if self._batch_size is None:
+            raise ValueError("batch_size cannot be set with a batch_sampler, which says what a batch is")
+        if self._schedule is not None:
+            raise ValueError("batch_size cannot be set with a schedule, which says what comes next")
+        batch_size = self._check_multiple(check_batch_size(batch_size))
+        self._set_batch_size(batch_size)
+        if self._live is not None and not self._live[0].exhausted:
+            epoch, feed = self._live
+            if feed is None:
+                epoch.set_batch_size(batch_size)
+            else:
+                feed.set_batch_size(epoch, batch_size)
 
     @property
     def rank(self) -> int:
@@ -211,20 +252,20 @@ class Loader:
         TypeError
             The sampler has no length, or its items are batches of sizes that nobody knows.
         """
-        position = self._place().position
+        epoch, position, _ = self._place()
         if self._batch_size is None and position > 0:
             raise TypeError("the batches left are not known with a batch_sampler")
-        return self._n_batches(max(0, self._n_rows_per_epoch() - position))
+        return self._n_batches(epoch, position)
 
     def __len__(self) -> int:
-        """Batches of a whole epoch.
+        """Batches of a whole epoch; with a schedule, of the present one.
 
         Raises
         ------
         TypeError
             The sampler has no length.
         """
-        return self._n_batches(self._n_rows_per_epoch())
+        return self._n_batches(self._place().epoch, 0)
 
     def __iter__(self) -> Batches | MappedBatches:
         """An iterator over the next epoch, which begins at its first `next`."""
@@ -263,15 +304,20 @@ class Loader:
         if isinstance(self._sampler, UserSampler) or self._batch_size is None:
             raise TypeError("batch(epoch, i) needs one of fastbatch's samplers: an iterable has no batch by number")
         check_epoch(epoch)
-        if not 0 <= i < len(self):
-            raise IndexError(f"batch {i} is out of range for an epoch of {len(self)} batches")
+        n_batches = self._n_batches(epoch, 0)
+        if not 0 <= i < n_batches:
+            raise IndexError(f"batch {i} is out of range for an epoch of {n_batches} batches")
         with self._indexing:
             indexed, self._indexed = self._indexed, None  # a signal handler that comes in between makes its own
             if indexed is None or indexed.number != epoch:
                 self._check_files()
                 indexed = None  # its order goes before the next one comes
                 indexed = self._open_epoch(epoch, 0, helped=False)
-            batch = indexed.at(i * self._batch_size * self._ranks.world_size)
+            position = i * self._batch_size * self._ranks.world_size
+            if self._schedule is not None:
+                position = next(itertools.islice(self._scheduled_positions(epoch, 0), i, None))
+                indexed.set_batch_size(self._scheduled(epoch, position))
+            batch = indexed.at(position)
             self._indexed = indexed
             return batch
 
@@ -298,9 +344,11 @@ class Loader:
     def state_dict(self) -> dict[str, Any]:
         """The place reached, as a few integers and names that JSON can hold.
 
-        Rows count as reached when their batch was delivered. The state can be loaded with another batch size.
+        Rows count as reached when their batch was delivered. The state can be loaded with another batch size, and on
+        another number of ranks. A batch size that was set is part of it.
         """
-        return state_of(self._place(), self._seed, self._sampler, self._columns.n_rows)
+        moved = self._batch_size if self._has_moved else None
+        return state_of(self._place(), self._seed, self._sampler, self._columns.n_rows, moved)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next iterator begin where `state` was taken; the seed becomes the state's.
@@ -314,6 +362,9 @@ class Loader:
             lies inside an epoch of a sampler that cannot be taken up there. The Loader stays where it is.
         """
         seed, place = place_from(state, self._sampler, self._columns.n_rows)
+        batch_size = state.get("batch_size")
+        if batch_size is not None and self._batch_size is not None:
+            self._set_batch_size(self._check_multiple(check_batch_size(batch_size)))
         self._set_seed(seed)
         self._move_to(place)
 
@@ -366,7 +417,7 @@ class Loader:
         place_from(state, self._sampler, self._columns.n_rows)  # a place that cannot be taken up is refused now
         return {
             "arguments": {**self._arguments, "data": by_reference(self._arguments["data"])},
-            "batch_size": self._batch_size,
+            "batch_size": self._batch_size if self._schedule is None else self._schedule,
             "drop_last": self._drop_last,
             "sampler": self._sampler if isinstance(self._sampler, Sampler) else self._sampler.iterable,
             "state": state,
@@ -394,6 +445,16 @@ class Loader:
             f"batch_size={self._batch_size}, sampler={self._sampler!r}, drop_last={self._drop_last}, "
             f"seed={self._seed}; epoch {epoch}, position {position}{closed})"
         )
+
+    def _check_multiple(self, batch_size: int) -> int:
+        if batch_size % self._sampler.multiple != 0:
+            multiple = self._sampler.multiple
+            raise ValueError(f"batch_size must be a multiple of {multiple}, a group's rows, got {batch_size}")
+        return batch_size
+
+    def _set_batch_size(self, batch_size: int) -> None:
+        self._batch_size, self._has_moved = batch_size, True
+        self._indexed = None
 
     def _set_seed(self, seed: int) -> None:
         self._seed, self._key = seed, root_key(seed)
@@ -449,17 +510,20 @@ class Loader:
                 return
             if self._columns.files:
                 self._check_files()
-            before = self._live[0] if self._live is not None else None
-            number, position, sampler_state = self._start if before is None else (before.number + 1, 0, None)
+            last = self._live[0] if self._live is not None else None
+            number, position, sampler_state = self._start if last is None else (last.number + 1, 0, None)
+            if self._schedule is not None:
+                self._batch_size = self._scheduled(number, position)
             feed = None
             if isinstance(self._sampler, UserSampler):
                 feed = self._sampler.feed(
                     number, position, self._batch_size, sampler_state, self._ranks, drop_last=self._drop_last
                 )
-            epoch = self._open_epoch(number, position, fed=feed is not None, after=before)
+            epoch = self._open_epoch(number, position, fed=feed is not None, after=last)
             if self._mapping is not None:
                 epoch.relay(position)
-            if batches.start(epoch, feed):
+            before = None if self._schedule is None else functools.partial(self._follow_schedule, epoch, feed)
+            if batches.start(epoch, feed, before):
                 self._live = epoch, feed
 
     def _open_epoch(
@@ -487,11 +551,38 @@ class Loader:
     def _n_rows_per_epoch(self) -> int:
         return len(self._sampler)
 
-    def _n_batches(self, n_rows: int) -> int:
+    def _n_batches(self, epoch: int, position: int) -> int:
+        """Batches of an epoch from a position on."""
+        if self._schedule is not None:
+            return sum(1 for _ in self._scheduled_positions(epoch, position))
+        n_rows = max(0, self._n_rows_per_epoch() - position)
         if self._batch_size is None:
             return n_rows  # the sampler's items are batches
         n_of_all = self._batch_size * self._ranks.world_size
         return n_rows // n_of_all if self._drop_last else -(-n_rows // n_of_all)
+
+    def _scheduled(self, epoch: int, position: int) -> int:
+        assert self._schedule is not None
+        return self._check_multiple(check_batch_size(self._schedule(epoch, position)))
+
+    def _scheduled_positions(self, epoch: int, position: int) -> Iterator[int]:
+        """Where each batch of an epoch begins."""
+        n_rows = self._n_rows_per_epoch()
+        while position < n_rows:
+            end = position + self._scheduled(epoch, position) * self._ranks.world_size
+            if end > n_rows and self._drop_last:
+                return
+            yield position
+            position = end
+
+    def _follow_schedule(self, epoch: Epoch, feed: Feed | None) -> None:
+        """Before each batch: its size."""
+        position = epoch.delivered if feed is None else feed.position_drawn(epoch)
+        size = self._scheduled(epoch.number, position)
+        if feed is not None and feed.batch_size != size:
+            feed.set_batch_size(epoch, size)
+        elif feed is None and epoch.batch_size != size:
+            epoch.set_batch_size(size)
 
     def _require_open(self) -> None:
         if self._engine.closed:

@@ -30,8 +30,10 @@ class Place(NamedTuple):
     sampler_state: Any = None
 
 
-def state_of(place: Place, seed: int, sampler: Sampler | UserSampler, n_rows: int) -> dict[str, Any]:
-    """The state of a Loader at a place."""
+def state_of(
+    place: Place, seed: int, sampler: Sampler | UserSampler, n_rows: int, batch_size: int | None
+) -> dict[str, Any]:
+    """The state of a Loader at a place; with a batch size where it is another than the Loader was made with."""
     state = {
         "format": STATE_FORMAT,
         "order": order_version,
@@ -41,6 +43,8 @@ def state_of(place: Place, seed: int, sampler: Sampler | UserSampler, n_rows: in
         "rows": n_rows,
         "sampler": sampler.fingerprint,
     }
+    if batch_size is not None:
+        state["batch_size"] = batch_size
     if isinstance(sampler, UserSampler):
         state["sampler_state"] = place.sampler_state
     return state

@@ -7,7 +7,7 @@ import operator
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -106,6 +106,10 @@ class Feed:
         Rows of the epoch delivered before.
     skip : int
         Rows of the first item among them.
+
+    Attributes
+    ----------
+    batch_size : int or None
     """
 
     def __init__(
@@ -118,7 +122,7 @@ class Feed:
     ) -> None:
         self._items = items
         self._snapshot = snapshot
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._skip = skip
         self._fed = position - skip
         self._ended = False
@@ -139,6 +143,15 @@ class Feed:
             A batch is empty.
         """
         return self._feed_item(epoch)
+
+    def set_batch_size(self, epoch: Epoch, batch_size: int) -> None:
+        """From the next batch on. What was drawn for others is cut anew."""
+        self.batch_size = batch_size
+        epoch.set_batch_size(batch_size)
+
+    def position_drawn(self, epoch: Epoch) -> int:
+        """Where the next batch begins, whether or not the user has all those before."""
+        return epoch.delivered
 
     def place(self, epoch: Epoch) -> tuple[int, Any]:
         """The position reached, and what brings a fresh sampler there, whatever other threads draw meanwhile."""
@@ -165,9 +178,9 @@ class Feed:
 
     def _feed_item(self, epoch: Epoch) -> bool:
         """Hand in the next item, or for single rows as many as complete a batch; False at the end."""
-        wanted = None if self._batch_size is None else self._batch_size - epoch.n_waiting % self._batch_size
+        wanted = None if self.batch_size is None else self.batch_size - epoch.n_waiting % self.batch_size
         rows = self._draw(epoch, wanted)
-        while rows is not None and len(rows) == 0 and self._batch_size is not None:  # delivered before, or empty
+        while rows is not None and len(rows) == 0 and self.batch_size is not None:  # delivered before, or empty
             rows = self._draw(epoch, wanted)
         if rows is None:
             return False
@@ -209,6 +222,25 @@ class Feed:
         return epoch.position
 
 
+class Cut(NamedTuple):
+    """A batch that was fed, and is kept until it is delivered.
+
+    Attributes
+    ----------
+    number : int
+        The engine's.
+    own_end, end : int
+        Where it ends among the rows of this rank, and of all.
+    rows : ndarray
+        Of all ranks.
+    """
+
+    number: int
+    own_end: int
+    end: int
+    rows: Any
+
+
 class SharedFeed(Feed):
     """One rank's slices of what a `UserSampler` gives: all ranks draw the same.
 
@@ -239,7 +271,8 @@ class SharedFeed(Feed):
         self._left = np.empty(0, np.int64)  # drawn, and in no batch
         self._n_delivered, self._n_cut = position, position
         self._n_fed = position  # rows of this rank: the engine counts them from there
-        self._cuts: deque[tuple[int, int]] = deque()  # where each batch of this rank ends, and that of all ranks
+        self._n_batches = 0
+        self._cuts: deque[Cut] = deque()
 
     def state(self, position: int) -> dict[str, Any] | None:
         """What brings a fresh sampler to `position`."""
@@ -248,25 +281,38 @@ class SharedFeed(Feed):
 
     def _reached(self, epoch: Epoch) -> int:
         """The position up to which rows were delivered, of all ranks."""
-        while self._cuts and self._cuts[0][0] <= epoch.position:
-            self._n_delivered = self._cuts.popleft()[1]
+        n_delivered = epoch.n_delivered
+        while self._cuts and self._cuts[0].own_end <= epoch.position and self._cuts[0].number < n_delivered:
+            self._n_delivered = self._cuts.popleft().end
         return self._n_delivered
+
+    def position_drawn(self, epoch: Epoch) -> int:
+        """Where the next batch of all ranks begins, whether or not the user has all those before."""
+        n_delivered = epoch.n_delivered
+        with self._lock:
+            return max([cut.end for cut in self._cuts if cut.number < n_delivered], default=self._n_delivered)
+
+    def set_batch_size(self, epoch: Epoch, batch_size: int) -> None:
+        """From the next batch on. What was drawn for others is cut anew."""
+        was_over = epoch.forget_fed()
+        n_delivered, reached = epoch.n_delivered, self.position_drawn(epoch)
+        with self._lock:
+            dropped = [cut for cut in self._cuts if cut.number >= n_delivered]
+            self._cuts = deque(cut for cut in self._cuts if cut.number < n_delivered)
+            self._left = np.concatenate([*(cut.rows for cut in dropped), self._left])
+        self.batch_size = batch_size
+        self._n_batches, self._n_cut, self._n_fed = n_delivered, reached, epoch.delivered
+        wanted = batch_size * self._ranks.world_size
+        while len(self._left) >= (1 if was_over and not self._drop_last else wanted):
+            self._feed_rows(epoch, wanted)
+        if was_over:
+            epoch.end_feed()
 
     def _feed_item(self, epoch: Epoch) -> bool:
         """Hand in this rank's slice of the next batch of all ranks; False at the end."""
-        rows, n = self._draw_batch(epoch) if self._batch_size is None else self._draw_rows(epoch, self._batch_size)
-        if n == 0:
-            return False
-        epoch.feed(rows)
-        self._n_cut += n
-        self._n_fed += len(rows)
-        with self._lock:
-            self._cuts.append((self._n_fed, self._n_cut))
-        return True
-
-    def _draw_rows(self, epoch: Epoch, batch_size: int) -> tuple[Any, int]:
-        """The rows of this rank, and how many there are of all ranks."""
-        wanted = batch_size * self._ranks.world_size
+        if self.batch_size is None:
+            return self._feed_batch(epoch)
+        wanted = self.batch_size * self._ranks.world_size
         while len(self._left) < wanted:
             rows = self._draw(epoch, wanted - len(self._left))
             if rows is None:
@@ -274,21 +320,38 @@ class SharedFeed(Feed):
             if self._wants_head and len(self._head) < self._ranks.world_size:
                 self._head += rows[: self._ranks.world_size - len(self._head)].tolist()
             self._left = np.concatenate([self._left, rows.astype(np.int64)])
-        rows, self._left = self._left[:wanted], self._left[wanted:]
-        if len(rows) < wanted and self._drop_last:
-            return rows, 0
-        return cut(rows, self._head, self._ranks), len(rows)
+        if len(self._left) < (wanted if self._drop_last else 1):
+            return False
+        self._feed_rows(epoch, wanted)
+        return True
 
-    def _draw_batch(self, epoch: Epoch) -> tuple[Any, int]:
-        """The batch of this rank, and how many rows all have: each takes one in turn."""
+    def _feed_rows(self, epoch: Epoch, wanted: int) -> None:
+        """A batch of the next rows that are left."""
+        rows, self._left = self._left[:wanted], self._left[wanted:]
+        self._feed_cut(epoch, cut(rows, self._head, self._ranks), rows)
+
+    def _feed_cut(self, epoch: Epoch, own: Any, rows: Any) -> None:
+        """A batch: the rows of this rank, and those of all."""
+        epoch.feed(own)
+        self._n_cut += len(rows)
+        self._n_fed += len(own)
+        with self._lock:
+            self._cuts.append(Cut(self._n_batches, self._n_fed, self._n_cut, rows))
+        self._n_batches += 1
+
+    def _feed_batch(self, epoch: Epoch) -> bool:
+        """The batch of this rank: each takes one in turn. False at the end."""
         batches: list[Any] = []
         while len(batches) < self._ranks.world_size and (batch := self._draw(epoch, None)) is not None:
             batches.append(batch)
-        n = sum(map(len, batches))
+        if not batches:
+            return False
         rank = self._ranks.rank
-        if rank < len(batches) or not batches:
-            return batches[rank] if batches else [], n
-        return batches[rank % len(batches)] if self._ranks.uneven == "wrap" else [], n
+        if rank >= len(batches) and self._ranks.uneven == "wrap":
+            rank %= len(batches)
+        own = batches[rank] if rank < len(batches) else []
+        self._feed_cut(epoch, own, np.concatenate(batches))
+        return True
 
 
 def _row_number(row: Any) -> int:

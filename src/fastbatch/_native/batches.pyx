@@ -247,9 +247,23 @@ cdef class Epoch:
         raise ValueError("no such ticket is out, or it is being filled, or filled")
 
     @property
+    def batch_size(self):
+        """Rows of the next batch."""
+        return self.cursor.batch_size()
+
+    @property
     def delivered(self):
         """Rows before the first that was not delivered, whether or not the user has them."""
         return self.cursor.delivered()
+
+    @property
+    def n_delivered(self):
+        """Batches that were delivered."""
+        cdef Cursor *cursor = self.cursor
+        cdef uint64_t n
+        with nogil:
+            n = cursor.n_delivered()
+        return n
 
     @property
     def last_batch(self):
@@ -299,6 +313,14 @@ cdef class Epoch:
         with nogil:
             cursor.end_feed()
 
+    def forget_fed(self):
+        """Drop what was fed and not delivered: it will be fed once more. Returns whether `end_feed` was called."""
+        cdef Cursor *cursor = self.cursor
+        cdef bint was_over
+        with nogil:
+            was_over = cursor.forget_fed()
+        return was_over
+
     @property
     def hungry(self):
         """Whether more rows have to be fed for all that can be at work."""
@@ -327,6 +349,8 @@ cdef class Epoch:
         cdef Cursor *cursor = self.cursor
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if batch_size % self.unit != 0:
+            raise ValueError(f"batch_size must be a multiple of {self.unit}, got {batch_size}")
         with nogil:
             cursor.set_batch_size(batch_size)
 
@@ -400,6 +424,8 @@ cdef class Batches:
     cdef object function
     cdef object feeder
     cdef object feeding    # the lock of whoever feeds
+    cdef object before
+    cdef object turn       # the lock of whoever calls `before`, until its batch is there
     cdef object error      # of the feeder: raised when what was fed before is delivered
     cdef int process       # the generation of processes it was made in
     cdef bint is_over
@@ -414,7 +440,7 @@ cdef class Batches:
         if self.epoch is not None:
             self.epoch.cancel()
 
-    def start(self, Epoch epoch not None, feeder=None):
+    def start(self, Epoch epoch not None, feeder=None, before=None):
         """Say where the batches come from.
 
         Parameters
@@ -422,6 +448,8 @@ cdef class Batches:
         epoch : Epoch
         feeder : callable, optional
             For an epoch that is fed: called with it when it needs rows; False says that there are no more.
+        before : callable, optional
+            Called before each batch is asked for.
 
         Returns
         -------
@@ -434,6 +462,8 @@ cdef class Batches:
         self.begin = None  # no way back to whoever holds this iterator
         self.feeder = feeder
         self.feeding = threading.RLock() if feeder is not None else None
+        self.before = before
+        self.turn = threading.RLock() if before is not None else None
         return True
 
     @property
@@ -458,11 +488,23 @@ cdef class Batches:
             except BaseException:
                 self.is_over = True
                 raise
-        batch = self.epoch.step() if self.feeder is None else self.fed_step()
+        if self.before is not None:
+            batch = self.step_in_turn()
+        else:
+            batch = self.epoch.step() if self.feeder is None else self.fed_step()
         if batch is None:
             self.is_over = True
             raise StopIteration
         return batch if self.function is None else self.through_function(batch, self.epoch.last)
+
+    cdef object step_in_turn(self):
+        with self.turn:
+            try:
+                self.before()
+            except BaseException:
+                self.epoch.is_broken = True
+                raise
+            return self.epoch.step() if self.feeder is None else self.fed_step()
 
     cdef object fed_step(self):
         cdef object batch = NotImplemented

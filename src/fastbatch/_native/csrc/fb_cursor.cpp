@@ -71,6 +71,19 @@ void Cursor::end_feed() {
     draw_.end_feed();
 }
 
+bool Cursor::forget_fed() {
+    Lock lock(engine_.mutex_);
+    const Pause pause(*this, lock);
+    restore(n_delivered_);
+    is_drawn_ = false;
+    return draw_.forget_fed();
+}
+
+std::uint64_t Cursor::n_delivered() {
+    const Lock lock(engine_.mutex_);
+    return n_delivered_;
+}
+
 std::size_t Cursor::n_waiting() {
     const Lock lock(engine_.mutex_);
     return draw_.n_waiting();

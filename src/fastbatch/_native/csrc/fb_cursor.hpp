@@ -67,6 +67,8 @@ class Cursor {
     // More rows for a cursor without an order, (n,) of the row width; after the last ones, end_feed().
     void feed(const void *rows, std::size_t n);
     void end_feed();
+    // What was fed and not delivered is dropped, to be fed once more. Returns whether end_feed() was called.
+    bool forget_fed();
     std::size_t n_waiting();
     // Whether more rows have to be fed for everyone to have work: for whoever asks, and for those who fill ahead.
     bool is_hungry();
@@ -105,6 +107,8 @@ class Cursor {
 
     // Rows of the epoch before the first that was not delivered.
     std::uint64_t delivered() const noexcept { return delivered_.load(std::memory_order_relaxed); }
+    // Batches that were.
+    std::uint64_t n_delivered();
     // The row that a column refused last.
     std::uint64_t bad_row() const noexcept { return bad_row_.load(std::memory_order_relaxed); }
     std::uint64_t epoch() const noexcept { return context_.epoch; }

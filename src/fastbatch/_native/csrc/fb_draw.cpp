@@ -45,6 +45,12 @@ void Draw::feed(const void *rows, std::size_t n, bool is_batch) {
     tail_ += n;
 }
 
+bool Draw::forget_fed() noexcept {
+    head_ = tail_ = 0;
+    sizes_.clear();
+    return std::exchange(is_over_, false);
+}
+
 // Whether the units of [position, position + n) are prepared; else the first that is not.
 bool Draw::is_prepared(std::uint64_t position, std::uint64_t n, std::uint64_t *unprepared) noexcept {
     if (units_.empty() || n == 0) return true;

@@ -38,6 +38,8 @@ class Draw {
     // More rows, (n,) of the row width; they are a batch of their own if `is_batch`.
     void feed(const void *rows, std::size_t n, bool is_batch);
     void end_feed() noexcept { is_over_ = true; }
+    // What was fed and is in no ticket is dropped, and more may come. Returns whether end_feed() was called.
+    bool forget_fed() noexcept;
 
     // The next batch: of `batch_size` rows, or with 0 of what was fed as a batch; fewer at the end, and none after it.
     Cut next(std::size_t batch_size) const noexcept {
