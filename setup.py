@@ -56,7 +56,7 @@ EXTENSIONS = {
         "fb_subset.c",
     ],
     "weighted": ["fb_alias.c", "fb_race.c", "fb_random.c", "fb_weighted.c"],
-    "column": ["fb_gather.c", "fb_valid.c"],
+    "column": ["fb_concat.c", "fb_gather.c", "fb_valid.c"],
     "structure": [],
     "engine": ENGINE,
     "batches": ENGINE,

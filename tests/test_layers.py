@@ -19,6 +19,7 @@ LAYERS = {
     "crew": 1,
     "batching": 1,
     "ranks": 1,
+    "concatenation": 1,
     "seeding": 1,
     "samplers": 2,
     "delivery": 2,

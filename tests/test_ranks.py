@@ -100,12 +100,12 @@ def test_any_sampler_is_shared(name, n, uneven):
 
 @pytest.mark.parametrize("threads", [0, 2])
 @pytest.mark.parametrize("uneven", ["wrap", "exact"])
-def test_orders_in_units_are_shared_and_wrap_to_their_first_unit(threads, uneven):
+def test_orders_in_buckets_are_shared_and_wrap_to_the_first(threads, uneven):
     n = 2**22 + 1001
     order = fb.Shuffle(n).order(3, 0)
     state = {**loaders(n, 1, 1)[0].state_dict(), "position": n - 5000}
     for rank, loader in enumerate(loaders(n, 700, 3, uneven=uneven, threads=threads)):
-        loader.load_state_dict(state)  # so that the first unit has not been drawn from
+        loader.load_state_dict(state)  # so that the first bucket has not been drawn from
         got = [rows_of(batch) for batch in loader]
         tail = np.concatenate([order[n - 5000 :], order[: -5000 % 3 if uneven == "wrap" else 0]])
         whole = tail[:4200].reshape(2, 3, 700)[:, rank].tolist()

@@ -3,6 +3,7 @@
 from fastbatch._native.permutation import permutation
 from fastbatch._native.shuffle import shuffle
 from fastbatch._native.take import take
+from fastbatch.concatenation import concat
 from fastbatch.loader import Loader
 from fastbatch.samplers import (
     Balanced,
@@ -30,6 +31,7 @@ __all__ = [
     "Stratified",
     "Subset",
     "Weighted",
+    "concat",
     "permutation",
     "shuffle",
     "split",

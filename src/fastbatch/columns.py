@@ -7,8 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastbatch._native.column import Column, GatherColumn, RowNumberColumn, ValidColumn
+from fastbatch._native.column import (
+    Column,
+    ConcatColumn,
+    GatherColumn,
+    RowNumberColumn,
+    ValidColumn,
+    dlpack_type_of,
+)
 from fastbatch._native.structure import LEAF, Structure, flatten
+from fastbatch.concatenation import Concat
 from fastbatch.delivery import OUTPUTS, is_array, source_of, wrapper_for
 from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
 
@@ -41,31 +49,62 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
     """
     if output is not None and output not in OUTPUTS:
         raise ValueError(f"output must be one of {', '.join(map(repr, OUTPUTS))} or None, got {output!r}")
-    structure, leaves, paths = flatten(data, is_array)
+    structure, leaves, paths = flatten(data, is_column)
     if not leaves:
         raise ValueError(f"data must hold at least one array, got {data!r}")
     columns: list[Column] = []
     wraps, notes, files = [], [], []
     n_rows = -1
     for leaf, path in zip(leaves, paths, strict=True):
-        source = source_of(leaf)
-        array, reason = _with_contiguous_rows(source.array, path)
-        reason = source.copied or reason
+        column, framework, note, read = _make_column(leaf, path)
         if n_rows < 0:
-            n_rows = len(array)
-        elif len(array) != n_rows:
-            raise ValueError(f"columns differ in length: {paths[0]} has {n_rows} rows, {path} has {len(array)}")
-        column = GatherColumn(array, dlpack_type=source.dlpack_type, blocking=is_file_backed(array))
-        framework = output or source.framework
-        if framework == "numpy" and source.dlpack_type is not None:
+            n_rows = column.n_rows or 0
+        elif column.n_rows != n_rows:
+            raise ValueError(f"columns differ in length: {paths[0]} has {n_rows} rows, {path} has {column.n_rows}")
+        framework = output or framework
+        if framework == "numpy" and column.dlpack_type != dlpack_type_of(column.dtype):
             raise TypeError(f"{path}: NumPy has no bfloat16; use output='torch', or convert the data")
         columns.append(column)
         wraps.append(wrapper_for(framework, column.dtype, column.dlpack_type))
-        notes.append(f"copied once ({array.nbytes:,} bytes): {reason}" if reason else "")
-        if (file := mapped_file(array)) is not None:
-            files.append((path, file))
+        notes.append(note)
+        files += read
     made = Columns(structure, columns, wraps, paths, notes, files, n_rows)
     return _with_column(made, "rows", RowNumberColumn(), "rows=True") if rows else made
+
+
+def is_column(leaf: object) -> bool:
+    """Whether an object is one column rather than a structure of them."""
+    return isinstance(leaf, Concat) or is_array(leaf)
+
+
+def _make_column(leaf: Any, path: str) -> tuple[Column, str, str, list[tuple[str, MappedFile]]]:
+    """A column, the framework of its data, what had to be copied of it, and the files that it is read from."""
+    parts = leaf.arrays if isinstance(leaf, Concat) else (leaf,)
+    names = [f"{path}: array {i} of concat" for i in range(len(parts))] if isinstance(leaf, Concat) else [path]
+    for part, name in zip(parts, names, strict=True):
+        if not is_array(part):
+            raise TypeError(f"{name} must be an array, got {type(part).__name__}")
+    sources = [source_of(part) for part in parts]
+    taken = [_with_contiguous_rows(source.array, name) for source, name in zip(sources, names, strict=True)]
+    arrays = [array for array, _ in taken]
+    copies = [
+        f"copied once ({array.nbytes:,} bytes): {source.copied or reason}"
+        for source, (array, reason) in zip(sources, taken, strict=True)
+        if source.copied or reason
+    ]
+    kinds = {(array.dtype, array.shape[1:], source.dlpack_type) for source, array in zip(sources, arrays, strict=True)}
+    if len(kinds) > 1:
+        said = " and ".join(sorted(f"{dtype} {shape}" for dtype, shape, _ in kinds))
+        raise ValueError(f"{path}: the arrays of concat must have rows of one dtype and shape, got {said}")
+    kind, blocking = sources[0].dlpack_type, any(map(is_file_backed, arrays))
+    column: Column
+    if isinstance(leaf, Concat):
+        column = ConcatColumn(arrays, dlpack_type=kind, blocking=blocking)
+    else:
+        column = GatherColumn(arrays[0], dlpack_type=kind, blocking=blocking)
+    found = zip(names, map(mapped_file, arrays), strict=True)
+    files = [(name, file) for name, file in found if file is not None]
+    return column, sources[0].framework, "; ".join(copies), files
 
 
 def with_valid(columns: Columns, length: int) -> Columns:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastbatch._native.structure import flatten
-from fastbatch.delivery import is_array
+from fastbatch.columns import is_column
+from fastbatch.concatenation import Concat
 from fastbatch.mapped_files import address_range, file_beneath
 
 
@@ -43,17 +44,25 @@ class FileReference:
 
 def by_reference(data: Any) -> Any:
     """The data with `FileReference`s where arrays view a memmap that knows its path."""
-    structure, leaves, _ = flatten(data, is_array)
+    structure, leaves, _ = flatten(data, is_column)
     return structure, [_reference(leaf) for leaf in leaves]
 
 
 def from_reference(kept: Any) -> Any:
     """The data that `by_reference` was given."""
     structure, leaves = kept
-    return structure.unflatten([leaf.open() if isinstance(leaf, FileReference) else leaf for leaf in leaves])
+    return structure.unflatten([_opened(leaf) for leaf in leaves])
+
+
+def _opened(leaf: Any) -> Any:
+    if isinstance(leaf, Concat):
+        return Concat(_opened(array) for array in leaf.arrays)
+    return leaf.open() if isinstance(leaf, FileReference) else leaf
 
 
 def _reference(leaf: Any) -> Any:
+    if isinstance(leaf, Concat):
+        return Concat(_reference(array) for array in leaf.arrays)
     if isinstance(leaf, memoryview):
         return np.asarray(leaf)  # memoryviews cannot be pickled
     file = file_beneath(leaf) if isinstance(leaf, np.ndarray) else None

@@ -221,6 +221,16 @@ cdef extern from "fb_gather.h" nogil:
     uint64_t fb_row_number_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 
+cdef extern from "fb_concat.h" nogil:
+    ctypedef struct fb_concat_column:
+        fb_column column
+        const fb_source *parts
+        const uint64_t *starts
+        size_t n_parts
+
+    uint64_t fb_concat_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
 cdef extern from "fb_index.h" nogil:
     size_t fb_check_rows(const void *index, size_t item_nbytes, int is_signed, size_t n, uint64_t n_rows, int wide,
                          void *out)

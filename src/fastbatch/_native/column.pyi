@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any, Final, Self, final
 
 import numpy as np
@@ -36,6 +37,18 @@ class GatherColumn(Column):
     ) -> Self: ...
     @property
     def source(self) -> npt.NDArray[Any]: ...
+
+@final
+class ConcatColumn(Column):
+    def __new__(
+        cls,
+        sources: Sequence[npt.NDArray[Any]],
+        *,
+        dlpack_type: tuple[int, int, int] | None = None,
+        blocking: bool = False,
+    ) -> Self: ...
+    @property
+    def sources(self) -> tuple[npt.NDArray[Any], ...]: ...
 
 @final
 class RowNumberColumn(Column):

@@ -5,8 +5,8 @@ cimport numpy as cnp
 
 from fastbatch._native.array cimport require_plain, row_nbytes_of, rows_are_contiguous
 from fastbatch._native.c cimport (
-    fb_column, fb_gather_column, fb_gather_fill, fb_prefetching, fb_row_number_fill, fb_source, fb_valid_column,
-    fb_valid_fill
+    fb_column, fb_concat_column, fb_concat_fill, fb_gather_column, fb_gather_fill, fb_prefetching, fb_row_number_fill,
+    fb_source, fb_valid_column, fb_valid_fill
 )
 
 from libc.stdint cimport uint64_t
@@ -86,6 +86,58 @@ cdef class GatherColumn(Column):
         self.storage.source = source_of(source)
         self.kernel = f"gather, {fb_prefetching(&self.storage.source).decode()}"
         self.storage.column.row_nbytes = self.storage.source.row_nbytes
+        self.column = &self.storage.column
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class ConcatColumn(Column):
+    """Rows copied as they are, from several arrays one behind the other.
+
+    Parameters
+    ----------
+    sources : sequence of ndarray of shape (n_i, ...)
+        Of one dtype and shape of rows, each row contiguous.
+    dlpack_type : tuple, optional
+        Where the elements are not what the dtype says.
+    blocking : bool
+        One of the sources is a file mapped into memory.
+    """
+
+    cdef fb_concat_column storage
+    cdef readonly tuple sources
+    cdef bytearray parts  # (n_parts,) of fb_source
+    cdef object starts
+
+    def __cinit__(self, sources, *, dlpack_type=None, bint blocking=False):
+        self.sources = tuple(sources)
+        if not self.sources:
+            raise ValueError("there must be one source at least")
+        cdef cnp.ndarray first = self.sources[0], source
+        cdef list full = [source for source in self.sources if source.shape[0] > 0] or [first]
+        self.parts = bytearray(len(full) * sizeof(fb_source))
+        cdef fb_source *parts = <fb_source *><char *>self.parts
+        for source in self.sources:
+            require_plain(source, "source")
+            if source.ndim == 0 or not rows_are_contiguous(source):
+                raise ValueError("source must have rows, each of them contiguous")
+            if source.dtype != first.dtype or (<object>source).shape[1:] != (<object>first).shape[1:]:
+                raise ValueError(f"sources must have rows of one kind, got {source.dtype} {(<object>source).shape[1:]} "
+                                 f"beside {first.dtype} {(<object>first).shape[1:]}")
+        for i, source in enumerate(full):
+            parts[i] = source_of(source)
+        self.starts = np.cumsum([0, *(len(source) for source in full)], dtype=np.uint64)
+        self.dtype = first.dtype
+        self.n_rows = sum(len(source) for source in self.sources)
+        self.row_shape = (<object>first).shape[1:]
+        self.dlpack_type = dlpack_type_of(first.dtype) if dlpack_type is None else dlpack_type
+        self.blocking = blocking
+        self.kernel = f"gather from {len(self.sources)} arrays"
+        self.storage.column.fill = fb_concat_fill
+        self.storage.column.row_nbytes = parts[0].row_nbytes
+        self.storage.parts = parts
+        self.storage.starts = <const uint64_t *>cnp.PyArray_DATA(self.starts)
+        self.storage.n_parts = len(full)
         self.column = &self.storage.column
 
 
