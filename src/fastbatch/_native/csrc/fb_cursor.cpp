@@ -217,7 +217,7 @@ Status Cursor::draw(bool keeps_lock, bool may_prepare, Piece &piece) {
     next.rows = draw_.rows();
     next.is_in_window = is_in_window;
     if (!is_in_window) {
-        std::memcpy(next.own_rows.data(), next.rows, nbytes);
+        if (nbytes > 0) std::memcpy(next.own_rows.data(), next.rows, nbytes);  // a rank may have no row of a batch
         next.rows = next.own_rows.data();
     }
     draw_.pop(cut);
