@@ -297,7 +297,8 @@ class Loader:
 
         Notes
         -----
-        The first call for an epoch prepares its order; calls for the same epoch share it.
+        The first call for an epoch prepares its order; calls for the same epoch share it. The batch does not go
+        through `map`.
         """
         self._require_open()
         epoch, i = operator.index(epoch), operator.index(i)
