@@ -217,11 +217,7 @@ class Loader:
         batch_size = self._check_multiple(check_batch_size(batch_size))
         self._set_batch_size(batch_size)
         if self._live is not None and not self._live[0].exhausted:
-            epoch, feed = self._live
-            if feed is None:
-                epoch.set_batch_size(batch_size)
-            else:
-                feed.set_batch_size(epoch, batch_size)
+            _resize(*self._live, batch_size)
 
     @property
     def rank(self) -> int:
@@ -580,14 +576,20 @@ class Loader:
         """Before each batch: its size."""
         position = epoch.delivered if feed is None else feed.position_drawn(epoch)
         size = self._scheduled(epoch.number, position)
-        if feed is not None and feed.batch_size != size:
-            feed.set_batch_size(epoch, size)
-        elif feed is None and epoch.batch_size != size:
-            epoch.set_batch_size(size)
+        if (epoch if feed is None else feed).batch_size != size:
+            _resize(epoch, feed, size)
 
     def _require_open(self) -> None:
         if self._engine.closed:
             raise RuntimeError("the Loader is closed")
+
+
+def _resize(epoch: Epoch, feed: Feed | None, batch_size: int) -> None:
+    """Let the next batch of an epoch have another size."""
+    if feed is None:
+        epoch.set_batch_size(batch_size)
+    else:
+        feed.set_batch_size(epoch, batch_size)
 
 
 def _make_mapping(function: Callable[[Any], Any] | None, map_threads: int) -> Mapping | None:

@@ -134,16 +134,6 @@ class Feed:
         """A lock over what is noted, also in a child after a fork. Nobody holds it while items are drawn."""
         self._lock = threading.RLock()  # reentrant, because a sampler's state_dict may ask for the place
 
-    def __call__(self, epoch: Epoch) -> bool:
-        """Hand in more rows; False at the end.
-
-        Raises
-        ------
-        ValueError
-            A batch is empty.
-        """
-        return self._feed_item(epoch)
-
     def set_batch_size(self, epoch: Epoch, batch_size: int) -> None:
         """From the next batch on. What was drawn for others is cut anew."""
         self.batch_size = batch_size
@@ -176,8 +166,14 @@ class Feed:
         if len(self._begun) == 1 and self._begun[0][0] < self._fed <= position and not self._ended:
             self._begun.popleft()
 
-    def _feed_item(self, epoch: Epoch) -> bool:
-        """Hand in the next item, or for single rows as many as complete a batch; False at the end."""
+    def __call__(self, epoch: Epoch) -> bool:
+        """Hand in the next item, or for single rows as many as complete a batch; False at the end.
+
+        Raises
+        ------
+        ValueError
+            A batch is empty.
+        """
         wanted = None if self.batch_size is None else self.batch_size - epoch.n_waiting % self.batch_size
         rows = self._draw(epoch, wanted)
         while rows is not None and len(rows) == 0 and self.batch_size is not None:  # delivered before, or empty
@@ -308,7 +304,7 @@ class SharedFeed(Feed):
         if was_over:
             epoch.end_feed()
 
-    def _feed_item(self, epoch: Epoch) -> bool:
+    def __call__(self, epoch: Epoch) -> bool:
         """Hand in this rank's slice of the next batch of all ranks; False at the end."""
         if self.batch_size is None:
             return self._feed_batch(epoch)

@@ -20,10 +20,6 @@ cdef int simd_level_of(object name) except -1:
 cdef int LEVEL = simd_level_of(os.environ.get("FASTBATCH_SIMD", SUPPORTED[len(SUPPORTED) - 1]))
 
 
-cdef int simd_level() noexcept:
-    return LEVEL
-
-
 def simd_path():
     """The path that kernels take where nothing else is asked for."""
     return NAMES[LEVEL]

@@ -82,15 +82,8 @@ static void draw(void *state, uint64_t position, void *out, size_t n) {
 }
 
 void fb_balanced_init(fb_balanced *balanced) {
-    fb_sampler *sampler = &balanced->sampler;
-    sampler->wide = balanced->classes.wide;
-    sampler->consecutive = 0;
-    sampler->begin = begin;
-    sampler->n_units = NULL;
-    sampler->unit_of = NULL;
-    sampler->prepare = NULL;
-    sampler->draw = draw;
-    sampler->end = end;
+    balanced->sampler.wide = balanced->classes.wide;
+    fb_sampler_without_units(&balanced->sampler, begin, draw, end);
 }
 
 void fb_group_rows(const uint32_t *codes, uint64_t n_rows, uint32_t n_classes, int wide, uint64_t *starts,

@@ -19,13 +19,6 @@ static void draw(void *state, uint64_t position, void *out, size_t n) {
 static void end(void *state) { (void)state; }
 
 void fb_given_init(fb_given *given) {
-    fb_sampler *sampler = &given->sampler;
-    sampler->wide = sampler->n_rows >= FB_NARROW_ROWS;
-    sampler->consecutive = 0;
-    sampler->begin = begin;
-    sampler->n_units = NULL;
-    sampler->unit_of = NULL;
-    sampler->prepare = NULL;
-    sampler->draw = draw;
-    sampler->end = end;
+    given->sampler.wide = given->sampler.n_rows >= FB_NARROW_ROWS;
+    fb_sampler_without_units(&given->sampler, begin, draw, end);
 }

@@ -54,13 +54,6 @@ static void draw(void *state, uint64_t position, void *out, size_t n) {
 }
 
 void fb_perclass_init(fb_perclass *perclass) {
-    fb_sampler *sampler = &perclass->sampler;
-    sampler->wide = perclass->classes.wide;
-    sampler->consecutive = 0;
-    sampler->begin = begin;
-    sampler->n_units = NULL;
-    sampler->unit_of = NULL;
-    sampler->prepare = NULL;
-    sampler->draw = draw;
-    sampler->end = end;
+    perclass->sampler.wide = perclass->classes.wide;
+    fb_sampler_without_units(&perclass->sampler, begin, draw, end);
 }

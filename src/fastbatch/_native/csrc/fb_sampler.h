@@ -35,6 +35,19 @@ struct fb_sampler {
     void (*end)(void *state);
 };
 
+/* Fills the functions of a sampler that has no units, and `consecutive`. */
+FB_INLINE void fb_sampler_without_units(fb_sampler *sampler,
+                                        int (*begin)(const fb_sampler *, fb_key, uint64_t, fb_poll, void **),
+                                        void (*draw)(void *, uint64_t, void *, size_t), void (*end)(void *)) {
+    sampler->consecutive = 0;
+    sampler->begin = begin;
+    sampler->n_units = NULL;
+    sampler->unit_of = NULL;
+    sampler->prepare = NULL;
+    sampler->draw = draw;
+    sampler->end = end;
+}
+
 /* out[i] = first + i. Returns 0, or what `poll` answered. */
 int fb_count_up(int wide, uint64_t first, void *out, uint64_t n, fb_poll poll);
 

@@ -67,13 +67,6 @@ static void draw(void *state, uint64_t position, void *out, size_t n) {
 static void end(void *state) { free(state); }
 
 void fb_weighted_init(fb_weighted *weighted) {
-    fb_sampler *sampler = &weighted->sampler;
-    sampler->wide = 0;
-    sampler->consecutive = 0;
-    sampler->begin = begin;
-    sampler->n_units = NULL;
-    sampler->unit_of = NULL;
-    sampler->prepare = NULL;
-    sampler->draw = draw;
-    sampler->end = end;
+    weighted->sampler.wide = 0;
+    fb_sampler_without_units(&weighted->sampler, begin, draw, end);
 }
