@@ -197,8 +197,11 @@ def test_native_threads_block_all_signals_but_faults():
     def blocking():
         masks = {}
         for task in Path("/proc/self/task").iterdir():
-            status = dict(line.split(":", 1) for line in (task / "status").read_text().splitlines())
-            masks[task.name] = int(status["SigBlk"], 16)
+            try:
+                text = (task / "status").read_text()
+            except (FileNotFoundError, ProcessLookupError):  # a thread that was joined may be listed for a moment
+                continue
+            masks[task.name] = int(dict(line.split(":", 1) for line in text.splitlines())["SigBlk"], 16)
         return masks
 
     before = set(blocking())
