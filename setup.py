@@ -6,7 +6,9 @@ Switches, read from the environment:
 """
 
 import copy
+import functools
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -28,6 +30,8 @@ ENGINE = [
     "fb_pace.cpp",
     "fb_pool.cpp",
 ]
+
+STANDARD = re.compile("[-/]std[:=]")
 
 # Extension module -> the C and C++ files beside it.
 EXTENSIONS = {
@@ -56,12 +60,14 @@ EXTENSIONS = {
         "fb_subset.c",
     ],
     "weighted": ["fb_alias.c", "fb_race.c", "fb_random.c", "fb_weighted.c"],
-    "column": ["fb_concat.c", "fb_gather.c", "fb_valid.c"],
+    "curriculum": ["fb_alias.c", "fb_curriculum.c", "fb_random.c"],
+    "prioritized": ["fb_prioritized.cpp", "fb_random.c", "fb_sum_tree.c"],
+    "column": ["fb_concat.c", "fb_gather.c", "fb_importance.c", "fb_valid.c"],
     "structure": [],
     "engine": ENGINE,
     "batches": ENGINE,
 }
-CPLUSPLUS = {"engine", "batches"}
+CPLUSPLUS = {"engine", "batches", "prioritized"}
 
 DIRECTIVES = {
     "language_level": 3,
@@ -83,13 +89,19 @@ MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"), ("NPY_TARGET_VERSIO
 def compile_flags(language):
     if sys.platform == "win32":
         # Constexpr mutexes crash beside an older msvcp140.dll.
-        return ["/O2", "/std:c++17", "/D_DISABLE_CONSTEXPR_MUTEX_CONSTRUCTOR"] if language == "c++" else ["/O2"]
+        return ["/O2", "/D_DISABLE_CONSTEXPR_MUTEX_CONSTRUCTOR", *compile_standard(language)]
     flags = ["-O0", "-g"] if DEBUG else ["-O3", "-g0"]
     if SANITIZE:
         flags = ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all"]
     # Orders are integer work that must not depend on how a compiler fuses floating point.
     flags += ["-ffp-contract=off", "-fvisibility=hidden"]
-    return flags + (["-std=c++17"] if language == "c++" else ["-std=c11"])
+    return flags + compile_standard(language)
+
+
+def compile_standard(language):
+    if sys.platform == "win32":
+        return ["/std:c++17"] if language == "c++" else []
+    return ["-std=c++17"] if language == "c++" else ["-std=c11"]
 
 
 def link_flags():
@@ -119,7 +131,19 @@ class separate_build_ext(build_ext):
     def build_extension(self, ext):
         own = copy.copy(self)
         own.build_temp = os.path.join(self.build_temp, ext.name)
+        own.compiler = copy.copy(self.compiler)
+        own.compiler.compile = functools.partial(compile_by_language, self.compiler)
         super(separate_build_ext, own).build_extension(ext)
+
+
+def compile_by_language(compiler, sources, *, extra_postargs=(), **options):
+    """The C files of a C++ extension by the flags of C: compilers refuse those of C++ for them."""
+    objects = []
+    for suffix, language in ((".c", "c"), (".cpp", "c++")):
+        of_language = [source for source in sources if source.endswith(suffix)]
+        flags = [flag for flag in extra_postargs if not STANDARD.match(flag)] + compile_standard(language)
+        objects += compiler.compile(of_language, extra_postargs=flags, **options)
+    return objects
 
 
 setup(

@@ -49,6 +49,12 @@ SAMPLERS = {
     "Mixture": lambda: fb.Mixture([10, 30, 5], [2, 3, 1]),
     "Mixture recycle": lambda: fb.Mixture([1000, 30, 5000], [0.5, 0.2, 0.3], exhausted="recycle"),
     "Subset": lambda: fb.Subset(np.arange(5, 300, 3)),
+    "Curriculum": lambda: fb.Curriculum(np.arange(20) * 7 % 20, fb.pacing.linear(4, start=0.25)),
+    "Curriculum, weighted, many rows": lambda: fb.Curriculum(
+        np.arange(10_000) * 7919 % 9973, fb.pacing.root(4, start=0.25), np.arange(10_000) % 7
+    ),
+    "Prioritized": lambda: fb.Prioritized(np.arange(20)),
+    "Prioritized, many rows": lambda: fb.Prioritized(np.arange(10_000) * 7919 % 1009 / 8),
     "Weighted": lambda: fb.Weighted(np.arange(20)),
     "Weighted, many rows": lambda: fb.Weighted(np.arange(10_000) * 7919 % 1009),
     "Weighted without replacement": lambda: fb.Weighted(np.arange(20), replacement=False),

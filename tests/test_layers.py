@@ -20,6 +20,7 @@ LAYERS = {
     "batching": 1,
     "ranks": 1,
     "concatenation": 1,
+    "pacing": 1,
     "seeding": 1,
     "samplers": 2,
     "delivery": 2,

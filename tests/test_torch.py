@@ -226,3 +226,11 @@ def test_a_distributed_sampler_of_torch_is_told_the_epoch():
         rows = next(iter(loader)).tolist()
         sampler.set_epoch(epoch)
         assert rows == list(sampler)
+
+
+def test_the_weights_of_a_sampler_are_a_tensor_beside_tensors():
+    sampler = fb.Prioritized(torch.ones(10), lag=1)
+    _, rows, weights = next(iter(fb.Loader((torch.arange(10),), 4, sampler=sampler, seed=0, rows=True)))
+    assert weights.dtype == torch.float32
+    assert weights.tolist() == [1.0] * 4
+    sampler.update(rows, torch.zeros(4))

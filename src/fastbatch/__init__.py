@@ -1,5 +1,6 @@
 """Mini-batches from arrays you already have, as fast as memory allows."""
 
+from fastbatch import pacing
 from fastbatch._native.permutation import permutation
 from fastbatch._native.shuffle import shuffle
 from fastbatch._native.take import take
@@ -8,8 +9,10 @@ from fastbatch.loader import Loader
 from fastbatch.samplers import (
     Balanced,
     Blocks,
+    Curriculum,
     Mixture,
     PerClass,
+    Prioritized,
     Sequential,
     Shuffle,
     Stratified,
@@ -23,15 +26,18 @@ __version__ = "0.1.0"
 __all__ = [
     "Balanced",
     "Blocks",
+    "Curriculum",
     "Loader",
     "Mixture",
     "PerClass",
+    "Prioritized",
     "Sequential",
     "Shuffle",
     "Stratified",
     "Subset",
     "Weighted",
     "concat",
+    "pacing",
     "permutation",
     "shuffle",
     "split",

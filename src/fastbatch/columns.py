@@ -11,6 +11,7 @@ from fastbatch._native.column import (
     Column,
     ConcatColumn,
     GatherColumn,
+    ImportanceColumn,
     RowNumberColumn,
     ValidColumn,
     dlpack_type_of,
@@ -105,6 +106,22 @@ def _make_column(leaf: Any, path: str) -> tuple[Column, str, str, list[tuple[str
     found = zip(names, map(mapped_file, arrays), strict=True)
     files = [(name, file) for name, file in found if file is not None]
     return column, sources[0].framework, "; ".join(copies), files
+
+
+def with_weights(columns: Columns, importances: np.ndarray | None) -> Columns:
+    """The columns, and one more with the sampler's weights: of each row, or None where it gives them as it draws.
+
+    Raises
+    ------
+    ValueError
+        The data has a key "weights" already.
+    """
+    column: Column = ImportanceColumn()
+    if importances is not None:
+        of_rows = np.full(columns.n_rows, np.inf, np.float32)  # what is never drawn
+        of_rows[: len(importances)] = importances
+        column = GatherColumn(of_rows)
+    return _with_column(columns, "weights", column, "rows=True, with a sampler that has weights,")
 
 
 def with_valid(columns: Columns, length: int) -> Columns:

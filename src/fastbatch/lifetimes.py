@@ -18,7 +18,17 @@ class Mortal(Protocol):
     def _stop_threads(self) -> None: ...
 
 
+class Held(Protocol):
+    """What a child has to find at rest."""
+
+    def _before_fork(self) -> None: ...
+
+    def _after_fork(self) -> None: ...
+
+
 _ALL: weakref.WeakSet[Mortal] = weakref.WeakSet()
+_HELD: weakref.WeakSet[Held] = weakref.WeakSet()
+_held_now: list[Held] = []
 
 
 def register(loader: Mortal) -> None:
@@ -26,7 +36,24 @@ def register(loader: Mortal) -> None:
     _ALL.add(loader)
 
 
+def hold_through_forks(held: Held) -> None:
+    """Call ``_before_fork`` before each fork, and ``_after_fork`` after it, in the parent and in the child."""
+    _HELD.add(held)
+
+
+def _before_fork() -> None:
+    for held in list(_HELD):
+        held._before_fork()
+        _held_now.append(held)
+
+
+def _after_fork_anywhere() -> None:
+    while _held_now:
+        _held_now.pop()._after_fork()
+
+
 def _after_fork() -> None:
+    _after_fork_anywhere()
     count_fork()
     errors = []
     for loader in list(_ALL):
@@ -46,4 +73,4 @@ def _at_exit() -> None:
 
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_anywhere, after_in_child=_after_fork)

@@ -13,7 +13,7 @@ from fastbatch import lifetimes
 from fastbatch._native.batches import Batches, Epoch
 from fastbatch._native.engine import Engine
 from fastbatch.batching import Schedule, check_batch_size, check_batching
-from fastbatch.columns import make_columns, with_valid
+from fastbatch.columns import make_columns, with_valid, with_weights
 from fastbatch.explaining import explain
 from fastbatch.mapping import MappedBatches, Mapping
 from fastbatch.pickling import by_reference, from_reference
@@ -75,7 +75,8 @@ class Loader:
         and each batch carries which of its rows count (bool), as `rows` does, under the key "valid".
     rows : bool
         Whether each batch carries its row numbers (int64): one more element of a tuple or list, the second of a pair
-        where data is a bare array, the key "rows" of a dict (which namedtuples and dataclasses become).
+        where data is a bare array, the key "rows" of a dict (which namedtuples and dataclasses become). With a sampler
+        that has weights, "weights" (float32) in the same way: what undoes that some rows come more often.
     output : {"numpy", "torch"}, optional
         What batches are made of. None: arrays for arrays, tensors for tensors.
     threads : int, optional
@@ -174,6 +175,13 @@ class Loader:
         }
         self._columns = make_columns(data, output=output, rows=rows)
         self._sampler = as_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
+        if rows and isinstance(self._sampler, Sampler) and self._sampler.weighs:
+            self._columns = with_weights(self._columns, self._sampler.importances())
+        if map_threads and self._sampler.native.live:
+            raise ValueError(
+                f"map_threads={map_threads} takes batches before they are asked for, and a sampler that follows "
+                "updates has to know which were: give map alone"
+            )
         if self._schedule is not None:
             self._batch_size = self._scheduled(0, 0)
         elif self._batch_size is not None:
@@ -300,6 +308,8 @@ class Loader:
         epoch, i = operator.index(epoch), operator.index(i)
         if isinstance(self._sampler, UserSampler) or self._batch_size is None:
             raise TypeError("batch(epoch, i) needs one of fastbatch's samplers: an iterable has no batch by number")
+        if self._sampler.native.live:
+            raise TypeError("batch(epoch, i) needs an order that nothing changes: this sampler follows updates")
         check_epoch(epoch)
         n_batches = self._n_batches(epoch, 0)
         if not 0 <= i < n_batches:
@@ -530,7 +540,7 @@ class Loader:
         as_fed = fed and self._ranks.world_size > 1
         return Epoch(
             self._engine,
-            self._sampler.native,
+            self._sampler.native if isinstance(self._sampler, UserSampler) else self._sampler.native_at(number),
             self._key,
             number,
             position,

@@ -45,6 +45,8 @@ def state_of(
     }
     if batch_size is not None:
         state["batch_size"] = batch_size
+    if isinstance(sampler, Sampler) and sampler.digest is not None:
+        state["weights"] = sampler.digest
     if isinstance(sampler, UserSampler):
         state["sampler_state"] = place.sampler_state
     return state
@@ -63,11 +65,18 @@ def place_from(state: Mapping[str, Any], sampler: Sampler | UserSampler, n_rows:
     if not isinstance(state, Mapping):
         raise TypeError(f"the state must be what state_dict() gave, got {type(state).__name__}")
     fitting = {"format": STATE_FORMAT, "order": order_version, "rows": n_rows, "sampler": sampler.fingerprint}
+    if isinstance(sampler, Sampler) and sampler.digest is not None:
+        fitting["weights"] = sampler.digest
     missing = {*fitting, "seed", "epoch", "position"} - set(state)
     if missing:
         raise ValueError(f"the state lacks {', '.join(map(repr, sorted(missing)))}")
     for key, value in fitting.items():
         if state[key] != value:
+            if key == "weights":
+                raise ValueError(
+                    f"the state does not fit the sampler's weights: their digest is {value}, not {state[key]}; "
+                    "load the sampler's own state first"
+                )
             raise ValueError(f"the state does not fit this Loader: its {key!r} is {state[key]!r}, here it is {value!r}")
     seed = check_seed(operator.index(state["seed"]))
     place = Place(

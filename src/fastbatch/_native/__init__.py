@@ -12,6 +12,8 @@ module           what it holds                                                 C
 ``take``         rows into a buffer; the check of row numbers                  ``fb_gather``, ``fb_index``
 ``sampler``      which rows, in which order: one class for each kind of order  ``fb_sampler`` and its kinds
 ``weighted``     rows by their weights                                         ``fb_alias``, ``fb_race``
+``curriculum``   rows from easy to hard                                        ``fb_curriculum``
+``prioritized``  rows by weights that change while they are drawn              ``fb_prioritized``
 ``column``       how to write rows into a slot                                 ``fb_column``, ``fb_concat``
 ``structure``    batches in the shape of the user's data
 ``engine``       slots, leases, threads; handing a filled slot over            ``fb_engine``, ``fb_pool``

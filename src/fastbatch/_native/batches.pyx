@@ -95,6 +95,8 @@ cdef class Epoch:
             raise RuntimeError("the engine is that of the process that was forked")
         if sampler.sampler.n_rows > engine.n_rows:
             raise ValueError(f"the sampler draws from {sampler.n} rows, the columns have {engine.n_rows}")
+        if engine.wants_weights and (fed or sampler.sampler.weigh == NULL):
+            raise ValueError("a column wants weights, which the sampler does not have")
         if batch_size < 1 and not fed:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         if unit < 1 or batch_size % unit != 0 or sampler.sampler.length % unit != 0 or position % unit != 0:
@@ -244,6 +246,11 @@ cdef class Epoch:
         if status == Status.kBadRow:
             self.is_broken = True
             raise IndexError(f"row {self.cursor.bad_row()} cannot be read")
+        if status == Status.kAllZero:
+            raise ValueError("weights must not all be 0 when rows are drawn: no row can be")
+        if status == Status.kSuperseded:
+            self.is_broken = True
+            raise RuntimeError("a later epoch draws from this sampler, whose weights follow one epoch at a time")
         raise ValueError("no such ticket is out, or it is being filled, or filled")
 
     @property
@@ -369,7 +376,7 @@ cdef class Epoch:
             status = cursor.take(&number)
         if status == Status.kOk:
             return number
-        if status == Status.kNoMemory or status == Status.kClosed:
+        if status in (Status.kNoMemory, Status.kClosed, Status.kAllZero, Status.kSuperseded):
             self.fail(status)
         return None
 

@@ -67,6 +67,8 @@ cdef extern from "fb_sampler.h" nogil:
         int (*prepare)(void *state, uint64_t unit, fb_poll poll) noexcept nogil
         void (*draw)(void *state, uint64_t position, void *out, size_t n) noexcept nogil
         void (*end)(void *state) noexcept nogil
+        void (*weigh)(void *state, uint64_t position, const void *rows, float *out, size_t n) noexcept nogil
+        int (*turn)(void *state, uint64_t ticket) noexcept nogil
 
     int fb_count_up(int wide, uint64_t first, void *out, uint64_t n, fb_poll poll)
 
@@ -155,6 +157,7 @@ cdef extern from "fb_alias.h" nogil:
     int fb_check_weights(const void *weights, uint64_t n_rows, uint64_t *bad_row)
     void fb_quantise_weights(void *weights, uint64_t n_rows)
     int fb_alias_build(const uint64_t *weights, uint64_t n_rows, fb_alias_cell *cells, fb_poll poll)
+    void fb_alias_weights(const fb_alias_cell *cells, uint64_t n_rows, uint64_t *weights)
 
 
 cdef extern from "fb_weighted.h" nogil:
@@ -176,6 +179,27 @@ cdef extern from "fb_race.h" nogil:
     void fb_log_weights(const double *values, uint64_t n, double *out)
 
 
+cdef extern from "fb_curriculum.h" nogil:
+    ctypedef struct fb_curriculum:
+        fb_sampler sampler
+        const uint32_t *rows
+        const uint64_t *sums
+        const uint32_t *guide
+        const float *importances
+        const uint64_t *starts
+        const uint64_t *eligible
+        const double *scales
+        size_t n_steps
+
+    void fb_curriculum_init(fb_curriculum *curriculum)
+    void fb_curriculum_guide(const uint64_t *sums, uint64_t n, uint32_t *guide)
+
+
+cdef extern from "fb_sum_tree.h" nogil:
+    const uint64_t FB_SUM_TREE_ROWS_END
+    const double FB_SUM_TREE_WEIGHTS_END
+
+
 cdef extern from "fb_column.h" nogil:
     ctypedef struct fb_rows:
         const void *index
@@ -184,6 +208,7 @@ cdef extern from "fb_column.h" nogil:
         size_t n_warm
         int wide
         int consecutive
+        const float *weights
 
     ctypedef struct fb_context:
         uint64_t key[2]
@@ -194,6 +219,11 @@ cdef extern from "fb_column.h" nogil:
         uint64_t (*fill)(const fb_column *column, const fb_rows *rows, void *slot,
                          const fb_context *context) noexcept nogil
         size_t row_nbytes
+        int wants_weights
+
+
+cdef extern from "fb_importance.h" nogil:
+    uint64_t fb_importance_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 
 cdef extern from "fb_valid.h" nogil:

@@ -55,5 +55,9 @@ class RowNumberColumn(Column):
     def __new__(cls) -> Self: ...
 
 @final
+class ImportanceColumn(Column):
+    def __new__(cls) -> Self: ...
+
+@final
 class ValidColumn(Column):
     def __new__(cls, length: int) -> Self: ...

@@ -5,8 +5,8 @@ cimport numpy as cnp
 
 from fastbatch._native.array cimport require_plain, row_nbytes_of, rows_are_contiguous
 from fastbatch._native.c cimport (
-    fb_column, fb_concat_column, fb_concat_fill, fb_gather_column, fb_gather_fill, fb_prefetching, fb_row_number_fill,
-    fb_source, fb_valid_column, fb_valid_fill
+    fb_column, fb_concat_column, fb_concat_fill, fb_gather_column, fb_gather_fill, fb_importance_fill, fb_prefetching,
+    fb_row_number_fill, fb_source, fb_valid_column, fb_valid_fill
 )
 
 from libc.stdint cimport uint64_t
@@ -155,6 +155,24 @@ cdef class RowNumberColumn(Column):
         self.kernel = "row numbers"
         self.storage.fill = fb_row_number_fill
         self.storage.row_nbytes = 8
+        self.column = &self.storage
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class ImportanceColumn(Column):
+    """The weights that the sampler gives with the rows of a batch, as float32; for samplers that give them."""
+
+    cdef fb_column storage
+
+    def __cinit__(self):
+        self.dtype = np.dtype(np.float32)
+        self.row_shape = ()
+        self.dlpack_type = dlpack_type_of(np.float32)
+        self.kernel = "weights, from the sampler"
+        self.storage.fill = fb_importance_fill
+        self.storage.row_nbytes = 4
+        self.storage.wants_weights = True
         self.column = &self.storage
 
 

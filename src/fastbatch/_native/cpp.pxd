@@ -1,6 +1,6 @@
 """The C++ layer of the engine, as csrc/ declares it: see the headers for what each function needs and promises."""
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
@@ -98,6 +98,23 @@ cdef extern from "fb_engine.hpp" namespace "fb" nogil:
         Slots slots(size_t i)
         Report report(cbool reset)
 
+cdef extern from "fb_prioritized.hpp" namespace "fb" nogil:
+    cdef cppclass Update:
+        uint64_t due
+        uint64_t row
+        double value
+
+    cdef cppclass CppPrioritized "fb::Prioritized":
+        CppPrioritized(const double *weights, uint64_t n_rows, uint64_t n_drawn, double exponent,
+                       size_t n_late) except +
+        void update(const uint32_t *rows, const double *values, size_t n) except +
+        void update_exponent(double exponent) except +
+        void save(double *weights, double *exponent, vector[Update] &pending) except +
+        void load(const double *weights, double exponent, const vector[Update] &pending) except +
+        uint64_t digest()
+        void hold()
+        void release()
+
 cdef extern from "fb_share.hpp" namespace "fb" nogil:
     cdef cppclass Share:
         Share(uint64_t rank, uint64_t n_ranks, uint64_t unit, cbool is_exact)
@@ -116,6 +133,8 @@ cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
         kNoMemory
         kBadRow
         kClosed
+        kAllZero
+        kSuperseded
 
     cdef cppclass Batch:
         size_t n

@@ -106,6 +106,7 @@ cdef class Engine:
             ndims.push_back(1 + len(column.row_shape))
             self.row_nbytes += column.column.row_nbytes
             self.is_blocking = self.is_blocking or column.blocking
+            self.wants_weights = self.wants_weights or column.column.wants_weights
             self.add_layout(column, wrap)
         if allocator is not None:
             allocate_address, free_address, context = allocator

@@ -39,6 +39,16 @@ cdef class Sampler:
     def __len__(self):
         return self.sampler.length
 
+    @property
+    def weighs(self):
+        """Whether it says of each row that it draws what undoes its weight."""
+        return self.sampler.weigh != NULL
+
+    @property
+    def live(self):
+        """Whether what it draws changes while an epoch runs."""
+        return self.sampler.turn != NULL
+
     cdef void *begin(self, fb_key key, uint64_t epoch, void *over) except? NULL:
         cdef void *state = over
         cdef fb_poll poll = poll_for(self.sampler.n_rows * 4)

@@ -65,6 +65,7 @@ cdef int gather_rows(const fb_source *source, const char *index, size_t item_nby
     piece.n_ahead = piece.n_warm = 0
     piece.wide = source.n_rows >= FB_NARROW_ROWS
     piece.consecutive = False
+    piece.weights = NULL
     if n > PIECE_ROWS:  # `out` stays untouched when any index is bad: look at all of them first
         n_done[0] = first_bad(index, item_nbytes, is_signed, n, source.n_rows)
         if n_done[0] < n:

@@ -4,8 +4,8 @@ cimport cython
 cimport numpy as cnp
 
 from fastbatch._native.c cimport (
-    FB_ALIAS_ROWS_END, FB_BAD_WEIGHT, FB_NO_WEIGHT, fb_alias_build, fb_alias_cell, fb_check_weights, fb_log_weights,
-    fb_poll, fb_quantise_weights, fb_race, fb_race_init, fb_weighted, fb_weighted_init
+    FB_ALIAS_ROWS_END, FB_BAD_WEIGHT, FB_NO_WEIGHT, fb_alias_build, fb_alias_cell, fb_alias_weights, fb_check_weights,
+    fb_log_weights, fb_poll, fb_quantise_weights, fb_race, fb_race_init, fb_weighted, fb_weighted_init
 )
 from fastbatch._native.sampler cimport Sampler
 from fastbatch._native.signals cimport poll_for, raise_pending
@@ -68,6 +68,25 @@ def alias_table(double[::1] weights not None):
     if answer != 0:
         raise_pending()
     return cells
+
+
+def alias_weights(const uint64_t[::1] cells not None):
+    """The weights that an alias table stands for, in units of 2**-32 of their mean.
+
+    Parameters
+    ----------
+    cells : uint64 of shape (n,)
+        As `alias_table` makes them.
+
+    Returns
+    -------
+    float64 of shape (n,)
+    """
+    cdef cnp.ndarray weights = np.zeros(cells.shape[0], np.uint64)
+    cdef uint64_t *data = <uint64_t *>cnp.PyArray_DATA(weights)
+    with nogil:
+        fb_alias_weights(&cells[0], cells.shape[0], data)
+    return weights.astype(np.float64)
 
 
 @cython.final

@@ -6,7 +6,9 @@ depend on batch size, ranks, threads or machine; they change with `order_version
 
 from fastbatch.samplers.balanced import Balanced, Mixture, Stratified
 from fastbatch.samplers.blocks import Blocks
+from fastbatch.samplers.curriculum import Curriculum
 from fastbatch.samplers.perclass import PerClass
+from fastbatch.samplers.prioritized import Prioritized
 from fastbatch.samplers.rows import Given, Sequential, Shuffle
 from fastbatch.samplers.sampler import Sampler, order_version
 from fastbatch.samplers.subset import Subset, split
@@ -15,9 +17,11 @@ from fastbatch.samplers.weighted import Weighted
 __all__ = [
     "Balanced",
     "Blocks",
+    "Curriculum",
     "Given",
     "Mixture",
     "PerClass",
+    "Prioritized",
     "Sampler",
     "Sequential",
     "Shuffle",

@@ -43,6 +43,24 @@ class Sampler:
         """What an epoch's order takes, in words."""
         return f"{4 if self.n < 2**32 else 8} bytes per row while an epoch is alive"
 
+    def native_at(self, epoch: int) -> native_samplers.Sampler:
+        """What the engine draws an epoch from."""
+        return self.native
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it gives "weights" with the rows that it draws: what undoes that some come more often."""
+        return self.native.weighs
+
+    @property
+    def digest(self) -> str | None:
+        """Of a live sampler, whose weights may change while an epoch runs, what tells them from others; else None."""
+        return None
+
+    def importances(self) -> np.ndarray | None:
+        """These weights of all rows, float32 of shape (n,), where they are the same at any time; else None."""
+        return None
+
     def fits(self, n_rows: int) -> bool:
         """Whether it is for data of so many rows."""
         return self.n == n_rows
@@ -68,7 +86,8 @@ class Sampler:
         MemoryError
             There is none for the order.
         """
-        return self.native.order(root_key(check_seed(seed)), check_epoch(operator.index(epoch)))
+        key, epoch = root_key(check_seed(seed)), check_epoch(operator.index(epoch))
+        return self.native_at(epoch).order(key, epoch)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -78,6 +97,14 @@ class Sampler:
     def __repr__(self) -> str:
         """Name and rows."""
         return f"{type(self).__name__}({self.n})"
+
+
+def check_num_samples(num_samples: int) -> int:
+    """Rows of an epoch; ValueError where there cannot be so many."""
+    num_samples = operator.index(num_samples)
+    if not 0 <= num_samples < 2**63:
+        raise ValueError(f"num_samples must be at least 0 and below 2**63, got {num_samples}")
+    return num_samples
 
 
 def check_n(n: int) -> int:

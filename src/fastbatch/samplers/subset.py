@@ -40,7 +40,7 @@ class Subset(Sampler):
     Raises
     ------
     TypeError
-        `rows` are not integers, or `sampler` is none of this package's.
+        `rows` are not integers, or `sampler` is none of this package's, or one whose weights change.
     ValueError
         `rows` are negative or not 1-D, or `sampler` draws from another number of rows.
     """
@@ -61,8 +61,28 @@ class Subset(Sampler):
             raise TypeError(f"sampler must be one of fastbatch's, got {type(sampler).__name__}")
         if sampler.n != len(self._rows):
             raise ValueError(f"sampler draws from {sampler.n} rows, the subset has {len(self._rows)}")
+        if sampler.native.live or sampler.native_at(0) is not sampler.native:
+            kind = type(sampler).__name__
+            raise TypeError(
+                f"sampler must not be a {kind}, which draws from all of the data: give other rows no weight"
+            )
         self.sampler = sampler
         self.native = native_samplers.Subset(n, self._rows, sampler.native)
+
+    @property
+    def weighs(self) -> bool:
+        """Whether the sampler does."""
+        return self.sampler.weighs
+
+    def importances(self) -> np.ndarray | None:
+        """Those of the sampler, by row of the data; of a row that comes more than once, of all its places."""
+        of_places = self.sampler.importances()
+        if of_places is None:
+            return None
+        shares = np.zeros(self.n)
+        np.add.at(shares, self._rows, 1 / of_places)
+        with np.errstate(divide="ignore"):
+            return (1 / shares).astype(np.float32)
 
     @property
     def order_memory(self) -> str:

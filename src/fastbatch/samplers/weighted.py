@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import operator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from fastbatch._native.weighted import Race, alias_table, check_weights, log_weights
+from fastbatch._native.weighted import Race, alias_table, alias_weights, check_weights, log_weights
 from fastbatch._native.weighted import Weighted as NativeWeighted
-from fastbatch.samplers.sampler import Sampler
+from fastbatch.samplers.sampler import Sampler, check_num_samples
 
 
 class Weighted(Sampler):
@@ -27,6 +26,10 @@ class Weighted(Sampler):
     per row, made once, and no order of the epoch in memory. Without replacement each next row is drawn from those left,
     in proportion to its weight, by exponentially distributed times [3]_ whose logarithms are sorted as the epoch gets
     there: 8 bytes per row, and 24 in an epoch. The streams are sfc64, keyed by Philox.
+
+    With ``Loader(..., rows=True)`` each batch carries "weights" (float32): ``1 / (N * P)`` of each row, where P is its
+    share of all weights, and N how many rows have one. They undo, in a mean over many batches, that some rows come more
+    often; without replacement, for the first rows of an epoch only.
 
     Parameters
     ----------
@@ -61,9 +64,7 @@ class Weighted(Sampler):
         n = len(checked)
         self.replacement = bool(replacement)
         if num_samples is not None:
-            num_samples = operator.index(num_samples)
-            if not 0 <= num_samples < 2**63:
-                raise ValueError(f"num_samples must be at least 0 and below 2**63, got {num_samples}")
+            num_samples = check_num_samples(num_samples)
         if replacement:
             cells = alias_table(checked)
             self._tables = (cells,)
@@ -86,6 +87,23 @@ class Weighted(Sampler):
     def order_memory(self) -> str:
         """What an epoch's order takes, in words."""
         return "in no memory" if self.replacement else "24 bytes per row while an epoch is alive"
+
+    @property
+    def weighs(self) -> bool:
+        """It gives "weights"."""
+        return True
+
+    def importances(self) -> np.ndarray:
+        """1 / (N P) of each row, float32 of shape (n,); infinite for rows that are not drawn."""
+        if self.replacement:
+            weights = alias_weights(self._tables[0])
+        else:
+            logs, *runners = self._tables
+            weights = np.zeros(self.n)
+            weights[runners[0] if runners else slice(None)] = np.exp(logs - logs.max())
+        with np.errstate(divide="ignore"):
+            importances: np.ndarray = weights.sum() / np.count_nonzero(weights) / weights
+        return importances.astype(np.float32)
 
     @cached_property
     def fingerprint(self) -> str:

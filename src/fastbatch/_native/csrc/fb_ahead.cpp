@@ -32,7 +32,8 @@ bool Cursor::wants_help() noexcept {
         // Not at every slot that gets free, because to wake takes longer than to fill: at half of them.
         const std::size_t n_free = engine.n_ahead_ - std::min(engine.n_ahead_, n_out_in_all());
         const bool is_rest = is_drawn_ && succession_ != Succession::kBegun;
-        is_wanted = is_wanted || (2 * n_free >= std::max<std::size_t>(1, engine.n_ahead_) && !is_rest && !is_starved_);
+        const bool is_open = !is_rest && !is_starved_ && n_out() < n_most_of_live();
+        is_wanted = is_wanted || (2 * n_free >= std::max<std::size_t>(1, engine.n_ahead_) && is_open);
         is_wanted = is_wanted || (n_claimed_ < n_taken_ && ticket(n_claimed_).n_claimed < ticket(n_claimed_).n_parts);
     }
     if (is_wanted && can_start) engine.start_threads();
@@ -44,7 +45,7 @@ bool Cursor::is_prepared_ahead() const noexcept {
 }
 
 bool Cursor::is_succession_due() const noexcept {
-    return succession_ == Succession::kOpen && draw_.position() >= sampler_.length / 2 && is_prepared_ahead();
+    return succession_ == Succession::kOpen && !sampler_.is_of_one_epoch && draw_.position() >= sampler_.length / 2 && is_prepared_ahead();
 }
 
 bool Cursor::claim_preparation(Piece &piece) noexcept {

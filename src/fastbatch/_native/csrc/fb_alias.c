@@ -122,3 +122,11 @@ int fb_alias_build(const uint64_t *weights, uint64_t n_rows, fb_alias_cell *cell
         if (weights[small] <= full) cells[small] = cell_of(weights[small], small, small);
     return 0;
 }
+
+void fb_alias_weights(const fb_alias_cell *cells, uint64_t n_rows, uint64_t *weights) {
+    for (uint64_t row = 0; row < n_rows; ++row) {
+        const uint64_t own = cells[row] >> 32;
+        weights[row] += own;
+        weights[(uint32_t)cells[row]] += (UINT64_C(1) << 32) - own;
+    }
+}

@@ -27,6 +27,9 @@ void fb_quantise_weights(void *weights, uint64_t n_rows);
 /* cells, (n_rows,), from such integers. O(n_rows). Returns 0, or what `poll` answered. */
 int fb_alias_build(const uint64_t *weights, uint64_t n_rows, fb_alias_cell *cells, fb_poll poll);
 
+/* Adds to weights, (n_rows,), what each row has of the cells. */
+void fb_alias_weights(const fb_alias_cell *cells, uint64_t n_rows, uint64_t *weights);
+
 /* Which cell a random word falls into, and where in it. */
 FB_INLINE uint32_t fb_alias_place(uint64_t word, uint64_t n_rows, uint32_t *fraction) {
     uint64_t low;

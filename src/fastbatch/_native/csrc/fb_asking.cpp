@@ -26,6 +26,7 @@ Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) no
     batch.number = n_delivered_++;
     for (std::size_t i = 0; i < engine_.n_columns(); ++i) batch.buffers[i] = next.buffers[i];
     delivered_.store(next.end, std::memory_order_relaxed);
+    draw_.tell_delivered(n_delivered_);
     is_starved_ = false;
 
     const std::int64_t left = entered > 0 ? now() : 0;

@@ -14,6 +14,7 @@ typedef struct fb_rows {
     size_t n_warm;     /* of the n + n_ahead, the first that were `ahead` of the fill before this one, by this thread */
     int wide;
     int consecutive; /* the n rows follow each other in the source */
+    const float *weights; /* (n,), where the sampler has weights and a column wants them; else NULL */
 } fb_rows;
 
 /* What random augmentation draws from: the same whoever fills. */
@@ -28,6 +29,7 @@ struct fb_column {
     /* Writes rows->n rows of row_nbytes bytes into `slot`; returns 0, or 1 + the first row that cannot be written. */
     uint64_t (*fill)(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
     size_t row_nbytes; /* of one row in the slot */
+    int wants_weights; /* whether it reads rows->weights */
 };
 
 #endif

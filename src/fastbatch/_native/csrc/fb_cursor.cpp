@@ -39,6 +39,8 @@ Cursor::Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_contex
       draw_(sampler, order, share) {
     for (std::size_t i = 0; i < engine.n_columns(); ++i) row_nbytes_ += engine.column(i)->row_nbytes;
     for (std::size_t i = 0; i < tickets_.size(); ++i) tickets_[i].buffers = &buffers_[i * engine.n_columns()];
+    for (std::size_t i = 0; i < engine.n_columns(); ++i)
+        wants_weights_ = wants_weights_ || (engine.column(i)->wants_weights != 0 && draw_.has_weights());
     draw_.seek(context.position);
     delivered_.store(context.position, std::memory_order_relaxed);
 }
@@ -133,7 +135,7 @@ void Cursor::restore(std::uint64_t first) {
     std::vector<char> rows;
     std::vector<std::size_t> sizes;
     std::size_t n = 0;
-    bool is_gone = !share_.is_whole() && !draw_.is_fed();
+    bool is_gone = (!share_.is_whole() && !draw_.is_fed()) || draw_.is_live();
     for (std::uint64_t number = first; number < n_taken_; ++number) {
         n += ticket(number).n;
         is_gone = is_gone || ticket(number).is_in_window;  // which may have moved
@@ -152,6 +154,7 @@ void Cursor::restore(std::uint64_t first) {
         draw_.restore(std::move(rows), std::move(sizes));
     delivered_.store(position, std::memory_order_relaxed);
     n_claimed_ = n_taken_ = n_delivered_ = first;
+    draw_.tell_delivered(first);
     is_drawn_ = false;
 }
 
@@ -169,6 +172,11 @@ std::size_t Cursor::room() const noexcept {
     return is_shared() ? n_most_ : std::min(n_most_, std::max<std::size_t>(1, n_asking_));
 }
 
+// Tickets of a live sampler that may be out: those behind the one that is asked for must wait for updates.
+std::size_t Cursor::n_most_of_live() const noexcept {
+    return draw_.is_live() ? sampler_.lag + (n_asking_ > 0 ? 1 : 0) : SIZE_MAX;
+}
+
 // Makes ticket number n_taken_ of the next rows, which stay in the window if the lock is kept until it is delivered.
 // Or `piece` becomes the unit to be prepared before, if the caller `may_prepare` it.
 Status Cursor::draw(bool keeps_lock, bool may_prepare, Piece &piece) {
@@ -180,8 +188,10 @@ Status Cursor::draw(bool keeps_lock, bool may_prepare, Piece &piece) {
         is_drawn_ = true;
         return Status::kEnd;
     }
+    if (const int refusal = draw_.turn(n_taken_); refusal != 0)
+        return refusal == FB_ALL_ZERO ? Status::kAllZero : Status::kSuperseded;
     std::uint64_t unit = 0;
-    const std::size_t n_more = is_shared() || !share_.is_whole() ? 0 : kAheadRows;
+    const std::size_t n_more = is_shared() || !share_.is_whole() || draw_.is_live() ? 0 : kAheadRows;
     // To draw from a long order may take milliseconds.
     if (keeps_lock && sampler_.length > kQuickRows && draw_.n_waiting() < n + n_more && draw_.left() > 0)
         return Status::kUnprepared;
@@ -202,6 +212,10 @@ Status Cursor::draw(bool keeps_lock, bool may_prepare, Piece &piece) {
     const std::size_t n_ahead = std::min(n_more, draw_.n_waiting() - n), nbytes = (n + n_ahead) * draw_.row_width();
     const bool is_in_window = keeps_lock && !draw_.is_fed();
     if (!is_in_window && next.own_rows.size() < nbytes) next.own_rows.resize(nbytes);
+    if (wants_weights_) {
+        if (next.weights.size() < n) next.weights.resize(n);
+        draw_.weigh(cut.first, n, next.weights.data());
+    }
     if (!engine_.acquire(n, next.buffers)) return Status::kNoMemory;
     next.has_buffers = true;
     next.position = cut.first;
@@ -250,7 +264,7 @@ Status Cursor::claim(std::size_t room, bool may_prepare, Piece &piece) noexcept 
             claim_part(ticket(n_claimed_), piece);
             return Status::kOk;
         }
-    if (n_out() >= room) return Status::kFull;
+    if (n_out() >= std::min(room, n_most_of_live())) return Status::kFull;
     try {
         const Status status = draw(false, may_prepare, piece);
         if (status == Status::kOk && piece.kind == Piece::Kind::kNothing) claim_part(ticket(n_claimed_), piece);
@@ -262,8 +276,9 @@ Status Cursor::claim(std::size_t room, bool may_prepare, Piece &piece) noexcept 
 
 // Needs no lock. What the columns refused, and how long they took, is for end_part().
 Cursor::Outcome Cursor::fill_columns(const Ticket &ticket, const Piece &piece) const noexcept {
+    const float *weights = wants_weights_ ? ticket.weights.data() + piece.first : nullptr;
     const fb_rows rows = {ticket.rows + piece.first * draw_.row_width(), piece.n, piece.n_ahead, piece.n_warm,
-                          sampler_.wide, ticket.is_consecutive};
+                          sampler_.wide, ticket.is_consecutive, weights};
     fb_context context = context_;
     context.position = ticket.position + piece.first;
     const std::int64_t began = ticket.weight > 0 ? now() : 0;
@@ -318,7 +333,7 @@ Status Cursor::take(std::uint64_t *number) {
     const Lock lock(engine_.mutex_);
     if (!has_begun_) begin_epoch();
     for (;;) {
-        if (n_out() == n_most_) return Status::kFull;
+        if (n_out() >= std::min(n_most_, draw_.is_live() ? sampler_.lag + 1 : n_most_)) return Status::kFull;
         *number = n_taken_;
         Piece piece;
         const Status status = draw(false, true, piece);

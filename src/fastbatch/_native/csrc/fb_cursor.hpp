@@ -31,6 +31,8 @@ enum class Status {
     kNoMemory,
     kBadRow,      // a column refused a row
     kClosed,      // the engine was closed
+    kAllZero,     // all weights of a live sampler are 0
+    kSuperseded,  // a later epoch draws from a live sampler
 };
 
 // What a delivered ticket held: the leases are the receiver's.
@@ -141,6 +143,7 @@ class Cursor {
         const char *rows = nullptr;  // (n + n_ahead, row width): in `own_rows`, or in the window until that moves
         bool is_in_window = false;
         std::vector<char> own_rows;
+        std::vector<float> weights;  // (n,), or empty
         Buffer **buffers = nullptr;          // (n_columns,)
         bool has_buffers = false;            // until they are delivered
         std::atomic<bool> is_filled{false};  // so that it can be looked at without the lock
@@ -169,6 +172,7 @@ class Cursor {
     bool is_prepared_ahead() const noexcept;
     bool is_succession_due() const noexcept;
     std::size_t room() const noexcept;
+    std::size_t n_most_of_live() const noexcept;
 
     Status draw(bool keeps_lock, bool may_prepare, Piece &piece);
     Status claim(std::size_t room, bool may_prepare, Piece &piece) noexcept;
@@ -197,6 +201,7 @@ class Cursor {
     const fb_context context_;
     const Share share_;
     const bool drop_last_, is_helped_;
+    bool wants_weights_ = false;  // a column does, and the sampler has them
     std::size_t row_nbytes_ = 0;  // of all columns
     std::atomic<std::size_t> batch_size_;
 

@@ -18,7 +18,8 @@ Draw::Draw(const fb_sampler &sampler, void *order, Share share)
       order_(nullptr),
       share_(share),
       is_fed_(order == nullptr),
-      row_width_(sampler.wide ? sizeof(std::uint64_t) : sizeof(std::uint32_t)) {
+      row_width_(sampler.wide ? sizeof(std::uint64_t) : sizeof(std::uint32_t)),
+      burst_rows_(sampler.turn != nullptr ? 0 : kBurstRows) {
     if (order != nullptr && sampler_.unit_of != nullptr)
         units_.resize(static_cast<std::size_t>(sampler_.n_units(order)), Unit::kUntouched);
     order_ = order;  // ours from here on: nothing can fail any more
@@ -90,7 +91,7 @@ bool Draw::draw_burst(std::size_t n, std::size_t n_more, std::uint64_t *unprepar
     const std::size_t kept = n_waiting();
     const std::uint64_t there = left();
     if (there == 0) return true;
-    std::size_t drawn = static_cast<std::size_t>(std::min<std::uint64_t>(there, std::max(n + n_more - kept, kBurstRows)));
+    std::size_t drawn = static_cast<std::size_t>(std::min<std::uint64_t>(there, std::max(n + n_more - kept, burst_rows_)));
     if (!is_prepared(reached_, drawn, unprepared)) {
         if (kept >= n) return true;
         drawn = n - kept;
@@ -106,7 +107,7 @@ bool Draw::refill_slices(const Cut &cut, std::size_t batch_size, std::uint64_t *
     if (sliced_ != batch_size) seek(position_);
     sliced_ = batch_size;
     if (reached_ >= cut.end) return true;
-    for (Cut slice = cut; slice.exists && n_waiting() < std::max(cut.n, kBurstRows);
+    for (Cut slice = cut; slice.exists && n_waiting() < std::max(cut.n, burst_rows_);
          slice = share_.cut(reached_, batch_size, sampler_.length)) {
         if (!is_prepared(slice.first, slice.n, unprepared)) return reached_ > position_;
         append(slice.first, slice.n);

@@ -53,6 +53,17 @@ class Draw {
     bool is_hungry(std::size_t batch_size, std::size_t n = 1) const noexcept {
         return is_fed_ && !is_over_ && (batch_size > 0 ? n_waiting() / batch_size : sizes_.size()) < n;
     }
+    // For a live sampler: the next batch is ticket number `ticket`. Returns 0, or why none can be drawn.
+    int turn(std::uint64_t ticket) const { return is_live() ? sampler_.turn(order_, ticket) : 0; }
+    void tell_delivered(std::uint64_t n_tickets) const {
+        if (is_live()) sampler_.delivered(order_, n_tickets);
+    }
+    // Whether what is drawn depends on when.
+    bool is_live() const noexcept { return sampler_.turn != nullptr && order_ != nullptr; }
+    // What undoes the weights of the first n rows of the window, which are drawn from `first` on.
+    void weigh(std::uint64_t first, std::size_t n, float *out) const { sampler_.weigh(order_, first, rows(), out, n); }
+    bool has_weights() const noexcept { return sampler_.weigh != nullptr && order_ != nullptr; }
+
     // Brings the rows of the next batch into the window, and `n_more` where it can. False: unit *unprepared has to be
     // prepared first.
     bool refill(const Cut &cut, std::size_t batch_size, std::size_t n_more, std::uint64_t *unprepared) {
@@ -106,6 +117,7 @@ class Draw {
     const Share share_;
     const bool is_fed_;
     const std::size_t row_width_;
+    const std::size_t burst_rows_;
     std::vector<Unit> units_;
     std::uint64_t unit_reached_ = 0;
 

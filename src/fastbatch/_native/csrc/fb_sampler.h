@@ -33,7 +33,27 @@ struct fb_sampler {
      * at a time; O(n) when positions rise. */
     void (*draw)(void *state, uint64_t position, void *out, size_t n);
     void (*end)(void *state);
+
+    /* What follows is 0 or NULL in most samplers. */
+
+    /* It draws one epoch only: the next one has a sampler of its own, or depends on how this one went. */
+    int is_of_one_epoch;
+    /* out, (n,): what undoes the weights of rows that were drawn at [position, position + n): 1 / (N P), where N rows
+     * can be drawn and P is the probability of this one. NULL: all rows are alike. */
+    void (*weigh)(void *state, uint64_t position, const void *rows, float *out, size_t n);
+
+    /* A live sampler: updates change what it draws, while it does. Its tickets are counted, so that each update applies
+     * from the same ticket on, whatever the timing. At most `lag` are drawn ahead of those that are asked for, and of
+     * tickets that are put back rows are drawn anew. */
+    size_t lag;
+    /* The next draws are for ticket number `ticket`. Returns 0, or why nothing can be drawn. */
+    int (*turn)(void *state, uint64_t ticket);
+    /* So many tickets were delivered. */
+    void (*delivered)(void *state, uint64_t n_tickets);
 };
+
+/* What turn() answers: all weights are 0; or a later epoch has begun, and this one is over. */
+enum { FB_ALL_ZERO = 1, FB_SUPERSEDED = 2 };
 
 /* Fills the functions of a sampler that has no units, and `consecutive`. */
 FB_INLINE void fb_sampler_without_units(fb_sampler *sampler,
