@@ -12,6 +12,11 @@ from hypothesis import strategies as st
 
 import fastbatch as fb
 import reference_weighted as twin
+from fastbatch._native.column import GatherColumn
+from fastbatch._native.engine import Engine
+from fastbatch._native.prioritized import Prioritized as Native
+from fastbatch._native.structure import LEAF
+from iterating import KEY, iterate, open_epoch
 from programs import assert_quiet, forks_with_threads, run_program
 from reference import chi_square, chi_square_limits, key_of_seed
 
@@ -450,3 +455,45 @@ def test_negative_rows_count_from_the_end_and_one_value_is_for_all():
     sampler = fb.Prioritized(np.ones(5))
     sampler.update(np.array([[-1], [0]]), 3)
     assert sampler.weights.tolist() == [3, 1, 1, 1, 3]
+
+
+def test_a_batch_that_could_not_be_handed_over_comes_again_with_the_weights_of_its_time():
+    n, fails = 30, [False]
+
+    def wrap(capsule):
+        if fails.pop(0):
+            raise MemoryError("no memory for a tensor")
+        return np.from_dlpack(Capsule(capsule))
+
+    sampler = Native(np.ones(n), 100, 1.0, 2)
+    engine = Engine([GatherColumn(np.arange(n))], LEAF, [wrap], n_ahead=4, n_threads=0)
+    epoch, expected = open_epoch(engine, sampler, 5), twin.Live(np.ones(n), KEY, lag=2)
+    batches = iterate(epoch)
+    for number in range(12):
+        # The tickets behind this one are drawn, with updates that it must not see when it is drawn again.
+        taken = list(iter(epoch.take, None))
+        assert len(taken) == (3 if number % 3 == 0 else 1)  # all of them are put back
+        for ticket in taken:
+            epoch.fill(ticket)
+        if number % 3 == 2:
+            fails[:] = [True]
+            with pytest.raises(MemoryError, match="no memory for a tensor"):
+                next(batches)
+        fails[:] = [False]
+        rows, _ = expected.batch(0, 5 * number, 5)
+        assert next(batches).tolist() == rows
+        for live in (sampler, expected):
+            live.update(rows, [1.0 + number + row % 3 for row in rows])
+
+
+class Capsule:
+    """What `numpy.from_dlpack` takes."""
+
+    def __init__(self, capsule):
+        self.capsule = capsule
+
+    def __dlpack__(self, **options):
+        return self.capsule
+
+    def __dlpack_device__(self):
+        return 1, 0
