@@ -24,6 +24,7 @@ LAYERS = {
     "seeding": 1,
     "samplers": 2,
     "delivery": 2,
+    "feeding": 2,
     "user_samplers": 3,
     "columns": 3,  # asks delivery what an array is
     "workers": 3,

@@ -15,6 +15,7 @@ from fastbatch._native.engine import Engine
 from fastbatch.batching import Schedule, check_batch_size, check_batching
 from fastbatch.columns import make_columns, with_valid, with_weights
 from fastbatch.explaining import explain
+from fastbatch.feeding import Feed
 from fastbatch.mapping import MappedBatches, Mapping
 from fastbatch.pickling import by_reference, from_reference
 from fastbatch.ranks import Ranks, check_ranks
@@ -22,7 +23,7 @@ from fastbatch.samplers import Sampler
 from fastbatch.seeding import check_epoch, check_seed, root_key
 from fastbatch.state import Place, place_from, state_of
 from fastbatch.stats import Stats, stats_of
-from fastbatch.user_samplers import Feed, UserSampler, as_sampler
+from fastbatch.user_samplers import UserSampler, as_sampler
 from fastbatch.workers import MOST_THREADS, check_workers, choose_workers
 
 # What a forked child must not touch.
