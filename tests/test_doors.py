@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastbatch as fb
+from fastbatch._native import classes
 from fastbatch._native import sampler as native
 from fastbatch._native.column import Column, GatherColumn
 from fastbatch._native.engine import Engine
@@ -51,14 +52,14 @@ def u64(*values):
         (lambda: opened().set_batch_size(0), ValueError, "batch_size must be at least 1, got 0"),
         (lambda: native.Given(3, np.arange(3)), ValueError, "rows must be a contiguous array of uint32, got int64"),
         (lambda: native.Given(2, u32(0, 2)), ValueError, "rows must be below 2, got 2"),
-        (lambda: native.Balanced(2, u32(0, 1, 2), u64(0, 3), 3), ValueError, "members must be below 2, got 2"),
-        (lambda: native.Balanced(3, u32(0, 1, 2), u32(0, 3), 3), ValueError, "starts must be a contiguous array"),
-        (lambda: native.Balanced(3, u32(0, 1, 2), u64(0, 2, 2, 3), 3), ValueError, "no class be empty"),
-        (lambda: native.Balanced(3, u32(0, 1, 2), u64(0, 5, 3), 3), ValueError, "starts must rise from 0"),
-        (lambda: native.Balanced(3, u32(0, 1), u64(0, 1, 2), 2, u32(1, 1)), ValueError, "shares must be a contiguous"),
-        (lambda: native.Balanced(3, u32(0, 1), u64(0, 1, 2), 2, u64(1)), ValueError, "got 1 for 2"),
-        (lambda: native.Balanced(3, u32(0, 1), u64(0, 1, 2), 2, u64(1, 0)), ValueError, "two positive ones"),
-        (lambda: native.group_rows(u32(0, 5), 3), ValueError, "codes must be below n_classes = 3, got 5"),
+        (lambda: classes.Balanced(2, u32(0, 1, 2), u64(0, 3), 3), ValueError, "members must be below 2, got 2"),
+        (lambda: classes.Balanced(3, u32(0, 1, 2), u32(0, 3), 3), ValueError, "starts must be a contiguous array"),
+        (lambda: classes.Balanced(3, u32(0, 1, 2), u64(0, 2, 2, 3), 3), ValueError, "no class be empty"),
+        (lambda: classes.Balanced(3, u32(0, 1, 2), u64(0, 5, 3), 3), ValueError, "starts must rise from 0"),
+        (lambda: classes.Balanced(3, u32(0, 1), u64(0, 1, 2), 2, u32(1, 1)), ValueError, "shares must be a contiguous"),
+        (lambda: classes.Balanced(3, u32(0, 1), u64(0, 1, 2), 2, u64(1)), ValueError, "got 1 for 2"),
+        (lambda: classes.Balanced(3, u32(0, 1), u64(0, 1, 2), 2, u64(1, 0)), ValueError, "two positive ones"),
+        (lambda: classes.group_rows(u32(0, 5), 3), ValueError, "codes must be below n_classes = 3, got 5"),
         (lambda: fb.Loader(np.arange(4), 2**48), ValueError, r"batch_size must be below 2\*\*48, got 281474976710656"),
         (lambda: fb.take(np.arange(3), np.ma.masked_array([1])), TypeError, "indices must not be a masked array"),
     ],

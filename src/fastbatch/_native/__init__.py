@@ -11,6 +11,7 @@ module           what it holds                                                 C
 ``permutation``  whole permutations                                            ``fb_permutation``
 ``take``         rows into a buffer; the check of row numbers                  ``fb_gather``, ``fb_index``
 ``sampler``      which rows, in which order: one class for each kind of order  ``fb_sampler`` and its kinds
+``classes``      rows by their classes: in shares, or in groups                ``fb_balanced``, ``fb_perclass``
 ``weighted``     rows by their weights                                         ``fb_alias``, ``fb_race``
 ``curriculum``   rows from easy to hard                                        ``fb_curriculum``
 ``prioritized``  rows by weights that change while they are drawn              ``fb_prioritized``

@@ -45,28 +45,3 @@ class Subset(Sampler):
 @final
 class Fed(Sampler):
     def __new__(cls, n: int) -> Self: ...
-
-@final
-class Balanced(Sampler):
-    def __new__(
-        cls,
-        n: int,
-        members: npt.NDArray[Any] | None,
-        starts: npt.NDArray[np.uint64],
-        length: int,
-        shares: npt.NDArray[np.uint64] | None = None,
-    ) -> Self: ...
-
-@final
-class PerClass(Sampler):
-    def __new__(
-        cls,
-        n: int,
-        members: npt.NDArray[Any] | None,
-        starts: npt.NDArray[np.uint64],
-        classes: int,
-        samples: int,
-        length: int,
-    ) -> Self: ...
-
-def group_rows(codes: npt.NDArray[np.uint32], n_classes: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint64]]: ...

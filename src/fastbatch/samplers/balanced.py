@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastbatch._native import sampler as native_samplers
+from fastbatch._native.classes import Balanced as NativeBalanced
 from fastbatch.samplers.classes import group, integer_shares
 from fastbatch.samplers.sampler import Sampler, check_n
 
@@ -43,7 +43,7 @@ class Dealt(Sampler):
         elif len(set(shares)) > 1:
             self._shares = np.array(shares, np.uint64)
         self.exhausted = exhausted
-        self.native = native_samplers.Balanced(sum(counts), self._members, self._starts, length, self._shares)
+        self.native = NativeBalanced(sum(counts), self._members, self._starts, length, self._shares)
 
     @cached_property
     def fingerprint(self) -> str:

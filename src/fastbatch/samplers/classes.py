@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastbatch._native import sampler as native_samplers
+from fastbatch._native.classes import group_rows
 
 
 def group(labels: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -31,9 +31,9 @@ def group(labels: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         counts_directly = span <= max(1 << 16, 4 * labels.size) and span < 2**32
     if not counts_directly:  # strings, and numbers too far apart to count in a table
         classes, codes = np.unique(labels, return_inverse=True)
-        return classes, *native_samplers.group_rows(codes.astype(np.uint32), len(classes))
+        return classes, *group_rows(codes.astype(np.uint32), len(classes))
     wide = labels.astype(np.uint64 if labels.dtype.kind == "u" else np.int64).view(np.uint64)
-    members, starts = native_samplers.group_rows((wide - np.uint64(low % 2**64)).astype(np.uint32), span)
+    members, starts = group_rows((wide - np.uint64(low % 2**64)).astype(np.uint32), span)
     present = np.flatnonzero(np.diff(starts.astype(np.int64)))
     classes = (present.astype(np.uint64) + np.uint64(low % 2**64)).astype(labels.dtype)
     return classes, members, np.append(starts[present], starts[-1])

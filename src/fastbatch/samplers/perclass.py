@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastbatch._native import sampler as native_samplers
+from fastbatch._native.classes import PerClass as NativePerClass
 from fastbatch.samplers.classes import group
 from fastbatch.samplers.sampler import Sampler
 
@@ -84,7 +84,7 @@ class PerClass(Sampler):
             n_groups = -(-n_classes * -(-most // self.samples) // self.n_together)
         else:
             n_groups = max(1, n_classes * (fewest // self.samples) // self.n_together)
-        self.native = native_samplers.PerClass(
+        self.native = NativePerClass(
             len(self._members), self._members, self._starts, self.n_together, self.samples, n_groups * self.multiple
         )
 
