@@ -30,6 +30,8 @@ def test_sources_are_dealt_as_classes_are(mixture, seed, epoch):
     assert_fair_prefixes(order, sources, ratios)
     assert_passes(order, sources, exhausted, left_out=[i for i, ratio in enumerate(ratios) if ratio == 0])
     assert order.tolist() == reference.balanced(sources, key_of_seed(seed), epoch, exhausted, ratios)
+    balanced = fb.Balanced(sources, proportions=ratios, exhausted=exhausted)
+    assert np.array_equal(order, balanced.order(seed, epoch))  # as its docstring says
 
 
 def test_a_loader_mixes():

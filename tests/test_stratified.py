@@ -25,6 +25,7 @@ def test_every_prefix_has_the_classes_of_the_whole_and_every_row_comes_once(size
     assert is_permutation(order, len(labels))
     assert_fair_prefixes(order, labels, sizes)
     assert order.tolist() == reference.balanced(labels, key_of_seed(seed), epoch, "stop", sizes)
+    assert np.array_equal(order, fb.Balanced(labels, proportions=sizes).order(seed, epoch))  # as its docstring says
 
 
 @pytest.mark.parametrize("sizes", [(60_000, 30_000, 9000, 1000), (100_000,), (1, 99_999), (5,) * 4000])

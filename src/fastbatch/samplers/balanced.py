@@ -98,7 +98,7 @@ class Balanced(Dealt):
         Labels are neither integers, bools nor strings.
     ValueError
         Labels are empty or not 1-D; weights are negative, infinite, NaN or all 0, or name classes that do not occur, or
-        leave out one that does.
+        leave out one that does, or are for more than 2**20 classes; `exhausted` is neither.
 
     References
     ----------
@@ -127,16 +127,13 @@ class Balanced(Dealt):
 class Stratified(Dealt):
     """Every row once, and every stretch of the epoch with the classes of the whole.
 
-    The NumPy equivalent of its order is, for two classes of equal size::
+    The order is that of `Balanced`, which has the details, with the classes' own numbers of rows as proportions::
 
-        rng = numpy.random.default_rng((seed, epoch))
-        classes = [numpy.flatnonzero(labels == label) for label in rng.permutation(numpy.unique(labels))]
-        numpy.stack([rng.permutation(rows) for rows in classes], axis=1).ravel()
+        counts = numpy.unique(labels, return_counts=True)[1]
+        Balanced(labels, proportions=counts).order(seed, epoch)
 
-    with another order. Every prefix of the epoch holds each class to within one row of its share of the data [1]_, so
-    that any batch, whatever its size, holds it to within two. To be taken up in the middle, it deals what came before
-    once more, at some tens of nanoseconds per row. Inside a class rows come in random order (Fisher-Yates, sfc64 keyed
-    by Philox).
+    Every prefix of the epoch holds each class to within one row of its share of the data [1]_, any batch to within two,
+    and all classes are used up together.
 
     Parameters
     ----------
@@ -176,8 +173,14 @@ class Stratified(Dealt):
 class Mixture(Dealt):
     """Rows of several sources in given shares, in every batch of any size.
 
-    The rows of the sources are numbered one source behind the other, as `concat` joins them. Every prefix of the epoch
-    holds each source to within one row of its share, any batch to within two, as `Balanced` deals its classes.
+    The rows of the sources are numbered one source behind the other, as `concat` joins them. The order is that of
+    `Balanced`, which has the details, with sources for classes::
+
+        sources = numpy.repeat(numpy.arange(len(sizes)), sizes)
+        Balanced(sources, proportions=ratios, exhausted=exhausted).order(seed, epoch)
+
+    but takes no memory for labels. Every prefix of the epoch holds each source to within one row of its share, any
+    batch to within two.
 
     Parameters
     ----------
@@ -186,15 +189,16 @@ class Mixture(Dealt):
     ratios : sequence of float
         The share of each source, in any unit. A source of ratio 0 is left out.
     exhausted : {"stop", "recycle"}
-        What happens when a source has no rows left. "stop": the epoch ends when the first source cannot keep its share
-        any longer. "recycle": sources are shuffled anew until every row of each has been seen.
+        When the epoch ends, as for `Balanced`. "stop": before a source would fall behind its share, or a row come
+        twice. "recycle": when every row of every source has been seen.
 
     Raises
     ------
     TypeError
         Sizes are no integers.
     ValueError
-        There are no sources, or one without rows; ratios are negative, infinite, NaN or all 0, or not one for each.
+        There are no sources, or more than 2**20, or one without rows; ratios are negative, infinite, NaN or all 0, or
+        not one for each; `exhausted` is neither.
     """
 
     def __init__(self, sizes: Sequence[int], ratios: Sequence[float], *, exhausted: str = "stop") -> None:
