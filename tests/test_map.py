@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import fastbatch as fb
+from own_samplers import Anew, Keeping
 from programs import run_program
 from threads import run_threads
 
@@ -31,35 +32,11 @@ class Mine(Exception):
     pass
 
 
-class Keeping:
-    """A sampler whose state says how many rows were drawn."""
-
-    def __init__(self, rows):
-        self.rows = rows
-        self.at = 0
-
-    def __iter__(self):
-        while self.at < len(self.rows):
-            self.at += 1
-            yield self.rows[self.at - 1]
-        self.at = 0
-
-    def state_dict(self):
-        return {"at": self.at}
-
-    def load_state_dict(self, state):
-        self.at = state["at"]
+class Counted(Keeping):
+    """Says how many rows it has."""
 
     def __len__(self):
-        return len(self.rows)
-
-
-class Anew:
-    def __init__(self, make):
-        self.make = make
-
-    def __iter__(self):
-        return self.make()
+        return len(self.items)
 
 
 def make(function, map_threads, **options):
@@ -234,7 +211,7 @@ def test_the_place_counts_what_the_user_has_and_resumes_to_the_rest(map_threads,
     def new():
         options = {
             "shuffle": {"shuffle": True},
-            "keeping": {"sampler": Keeping(list(range(N))[::-1])},
+            "keeping": {"sampler": Counted(list(range(N))[::-1])},
             "batch_sampler": {
                 "batch_sampler": Keeping([X[first : first + 1 + first % 5] for first in range(0, 40, 3)])
             },

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastbatch as fb
+from own_samplers import Anew
 from threads import run_threads
 
 
@@ -50,11 +51,7 @@ def test_threads_may_share_an_iterator_over_a_users_sampler():
     def rows():
         yield from range(3000)
 
-    class Anew:
-        def __iter__(self):
-            return rows()
-
-    shared = iter(fb.Loader(np.arange(3000), 7, sampler=Anew()))
+    shared = iter(fb.Loader(np.arange(3000), 7, sampler=Anew(rows)))
     got = []
     run_threads(*[partial(got.extend, shared)] * 4)
     assert len(got) == 429

@@ -8,26 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastbatch as fb
-
-
-class Keeping:
-    """A sampler whose own state_dict says how many items were drawn. `items` are ints or arrays."""
-
-    def __init__(self, items):
-        self.items = items
-        self.at = 0
-
-    def __iter__(self):
-        while self.at < len(self.items):
-            self.at += 1
-            yield self.items[self.at - 1]
-        self.at = 0
-
-    def state_dict(self):
-        return {"at": self.at}
-
-    def load_state_dict(self, state):
-        self.at = state["at"]
+from own_samplers import Keeping
 
 
 class KeepingIterator:

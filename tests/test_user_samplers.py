@@ -8,21 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastbatch as fb
+from own_samplers import Anew, Keeping
 from threads import run_threads
 
 N = 20
 X = np.arange(N)
 INTEGERS = [order + kind for order in "<>" for kind in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")]
-
-
-class Anew:
-    """Calls `make` for each epoch."""
-
-    def __init__(self, make):
-        self.make = make
-
-    def __iter__(self):
-        return iter(self.make())
 
 
 class WithEpochs:
@@ -286,29 +277,6 @@ def test_a_fixed_order_is_a_sampler_like_any_other():
 
 WORKERS = [(0, 0), (2, 0), (2, 1), (2, 4)]
 fed_ahead = pytest.mark.parametrize(("threads", "prefetch"), WORKERS)
-
-
-class Keeping:
-    """A sampler whose state says how many items were drawn. An item that is an exception is raised."""
-
-    def __init__(self, items):
-        self.items = items
-        self.at = 0
-
-    def __iter__(self):
-        while self.at < len(self.items):
-            item = self.items[self.at]
-            if isinstance(item, BaseException):
-                raise item
-            self.at += 1
-            yield item
-        self.at = 0
-
-    def state_dict(self):
-        return {"at": self.at}
-
-    def load_state_dict(self, state):
-        self.at = state["at"]
 
 
 def raising(items):
