@@ -121,7 +121,7 @@ def extension(name, sources):
     return Extension(
         f"fastbatch._native.{name}",
         sources=[str(NATIVE / f"{name}.pyx")] + [str(csrc / source) for source in sources],
-        depends=[str(path) for path in sorted(csrc.iterdir())],
+        depends=["setup.py", *(str(path) for path in sorted(csrc.iterdir()))],
         include_dirs=[str(csrc), np.get_include()],
         define_macros=MACROS,
         extra_compile_args=compile_flags(language),
