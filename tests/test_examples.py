@@ -118,6 +118,31 @@ def test_mapped_table_is_learned_from_while_it_is_watched(tmp_path):
     assert "map: on 1 Python threads, in order" in printed
 
 
+def test_hard_examples_are_learned_better_when_they_come_more_often(tmp_path):
+    printed = run_example("hard_examples.py", tmp_path)
+    assert "790 images to learn from, 33 of them of digits (1, 8, 9)" in printed
+    alike, of_rare_alike = numbers(r"all alike: ([\d.]+) right, of the rare digits ([\d.]+)", printed)
+    for rule in (r"exp\(loss\)", r"loss \*\* 0.5"):
+        share, of_rare = numbers(rf"{rule}: ([\d.]+) right, of the rare digits ([\d.]+)", printed)
+        assert share > alike > 0.85
+        assert of_rare > of_rare_alike + 0.05
+
+
+def test_prioritized_replay_needs_half_of_the_batches(tmp_path):
+    printed = run_example("prioritized_replay.py", tmp_path)
+    assert "2046 transitions, 1 of them with a reward" in printed
+    (uniform,) = numbers(r"uniform: (\d+) batches of 8", printed)
+    (prioritized,) = numbers(r"prioritized: (\d+) batches of 8", printed)
+    assert prioritized < 0.5 * uniform
+
+
+def test_evaluation_on_ranks_counts_every_row_once(tmp_path):
+    printed = run_example("evaluation_on_ranks.py", tmp_path)
+    (n_right,) = numbers(r"one process: (\d+) of 897 right", printed)
+    assert f"exact: {n_right:.0f} of 897 right, on 4 ranks with {{4}} batches each" in printed
+    assert re.search(r"wrap: \d+ of 900 right, on 4 ranks with \{4\} batches each", printed)
+
+
 def test_the_readmes_ten_lines_run():
     readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
     names = {}
