@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastbatch._native.engine import Engine
 from fastbatch._native.simd import simd_path
+from fastbatch.batching import Batching
 from fastbatch.columns import Columns
 from fastbatch.mapping import Mapping
 from fastbatch.ranks import Ranks
@@ -14,8 +15,7 @@ from fastbatch.user_samplers import UserSampler
 def explain(
     columns: Columns,
     sampler: Sampler | UserSampler,
-    batch_size: int | None,
-    drop_last: bool,
+    batching: Batching,
     ranks: Ranks,
     seed: int,
     engine: Engine,
@@ -23,8 +23,9 @@ def explain(
     mapping: Mapping | None,
 ) -> str:
     """The plan of a Loader in words, one line for each part."""
+    batch_size = batching.size
     size = "batches of a batch_sampler" if batch_size is None else f"batches of {batch_size:,} rows"
-    tail = "dropped" if drop_last else "kept"
+    tail = "dropped" if batching.drop_last else "kept"
     lines = [f"{columns.n_rows:,} rows in {size}, a shorter last batch is {tail}"]
     lines.append(f"order: {_describe_order(sampler, seed)}")
     if ranks.world_size > 1:

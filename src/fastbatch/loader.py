@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import operator
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastbatch import lifetimes
 from fastbatch._native.batches import Batches, Epoch
 from fastbatch._native.engine import Engine
-from fastbatch.batching import Schedule, check_batch_size, check_batching
+from fastbatch.batching import Batching, Schedule, check_batching
 from fastbatch.columns import make_columns, with_valid, with_weights
 from fastbatch.explaining import explain
 from fastbatch.feeding import Feed
@@ -153,15 +152,11 @@ class Loader:
         map_threads: int = 0,
     ) -> None:
         size = check_batching(batch_size, shuffle, sampler, batch_sampler, drop_last)
-        self._schedule = size if callable(size) else None
-        self._batch_size = None if callable(size) else size  # of a schedule: at the place reached
         self._ranks = check_ranks(rank, world_size, uneven, seed)
         self._workers = check_workers(threads, prefetch)
         self._map, self._mapping = map, _make_mapping(map, map_threads)
-        self._has_moved = False  # whether the batch size is another than this was made with
         self._indexed: Epoch | None = None  # what batch() draws from
         self._set_seed(check_seed(seed))
-        self._drop_last = bool(drop_last)
         self._arguments = {
             "data": data,
             "rank": rank if rank == "auto" else self._ranks.rank,
@@ -183,10 +178,7 @@ class Loader:
                 f"map_threads={map_threads} takes batches before they are asked for, and a sampler that follows "
                 "updates has to know which were: give map alone"
             )
-        if self._schedule is not None:
-            self._batch_size = self._scheduled(0, 0)
-        elif self._batch_size is not None:
-            self._check_multiple(self._batch_size)
+        self._batching = Batching(size, self._sampler.multiple, self._ranks.world_size, drop_last=bool(drop_last))
         if uneven == "pad":
             if isinstance(self._sampler, UserSampler):
                 raise ValueError('uneven="pad" needs one of fastbatch\'s samplers: an iterable does not say its length')
@@ -212,19 +204,12 @@ class Loader:
         ValueError
             It is out of range, no multiple of the rows of a group, or there is a schedule or a `batch_sampler`.
         """
-        if self._schedule is not None:
-            epoch, position, _ = self._place()
-            return self._scheduled(epoch, position)
-        return self._batch_size
+        return self._batching.at(*self._place()[:2])
 
     @batch_size.setter
     def batch_size(self, batch_size: int) -> None:
-        if self._batch_size is None:
-            raise ValueError("batch_size cannot be set with a batch_sampler, which says what a batch is")
-        if self._schedule is not None:
-            raise ValueError("batch_size cannot be set with a schedule, which says what comes next")
-        batch_size = self._check_multiple(check_batch_size(batch_size))
-        self._set_batch_size(batch_size)
+        batch_size = self._batching.resize(batch_size)
+        self._indexed = None
         if self._live is not None and not self._live[0].exhausted:
             _resize(*self._live, batch_size)
 
@@ -258,9 +243,7 @@ class Loader:
             The sampler has no length, or its items are batches of sizes that nobody knows.
         """
         epoch, position, _ = self._place()
-        if self._batch_size is None and position > 0:
-            raise TypeError("the batches left are not known with a batch_sampler")
-        return self._n_batches(epoch, position)
+        return self._batching.n_batches(epoch, position, self._n_rows_per_epoch())
 
     def __len__(self) -> int:
         """Batches of a whole epoch; with a schedule, of the present one.
@@ -270,7 +253,7 @@ class Loader:
         TypeError
             The sampler has no length.
         """
-        return self._n_batches(self._place().epoch, 0)
+        return self._batching.n_batches(self._place().epoch, 0, self._n_rows_per_epoch())
 
     def __iter__(self) -> Batches | MappedBatches:
         """An iterator over the next epoch, which begins at its first `next`."""
@@ -307,12 +290,12 @@ class Loader:
         """
         self._require_open()
         epoch, i = operator.index(epoch), operator.index(i)
-        if isinstance(self._sampler, UserSampler) or self._batch_size is None:
+        if isinstance(self._sampler, UserSampler):
             raise TypeError("batch(epoch, i) needs one of fastbatch's samplers: an iterable has no batch by number")
         if self._sampler.native.live:
             raise TypeError("batch(epoch, i) needs an order that nothing changes: this sampler follows updates")
         check_epoch(epoch)
-        n_batches = self._n_batches(epoch, 0)
+        n_batches = self._batching.n_batches(epoch, 0, self._n_rows_per_epoch())
         if not 0 <= i < n_batches:
             raise IndexError(f"batch {i} is out of range for an epoch of {n_batches} batches")
         with self._indexing:
@@ -321,10 +304,9 @@ class Loader:
                 self._check_files()
                 indexed = None  # its order goes before the next one comes
                 indexed = self._open_epoch(epoch, 0, helped=False)
-            position = i * self._batch_size * self._ranks.world_size
-            if self._schedule is not None:
-                position = next(itertools.islice(self._scheduled_positions(epoch, 0), i, None))
-                indexed.set_batch_size(self._scheduled(epoch, position))
+            position, size = self._batching.batch(epoch, i, self._n_rows_per_epoch())
+            if indexed.batch_size != size:
+                indexed.set_batch_size(size)
             batch = indexed.at(position)
             self._indexed = indexed
             return batch
@@ -355,8 +337,7 @@ class Loader:
         Rows count as reached when their batch was delivered. The state can be loaded with another batch size, and on
         another number of ranks. A batch size that was set is part of it.
         """
-        moved = self._batch_size if self._has_moved else None
-        return state_of(self._place(), self._seed, self._sampler, self._columns.n_rows, moved)
+        return state_of(self._place(), self._seed, self._sampler, self._columns.n_rows, self._batching.moved)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next iterator begin where `state` was taken; the seed becomes the state's.
@@ -370,9 +351,7 @@ class Loader:
             lies inside an epoch of a sampler that cannot be taken up there. The Loader stays where it is.
         """
         seed, place = place_from(state, self._sampler, self._columns.n_rows)
-        batch_size = state.get("batch_size")
-        if batch_size is not None and self._batch_size is not None:
-            self._set_batch_size(self._check_multiple(check_batch_size(batch_size)))
+        self._batching.load(state.get("batch_size"))
         self._set_seed(seed)
         self._move_to(place)
 
@@ -394,8 +373,7 @@ class Loader:
         return explain(
             self._columns,
             self._sampler,
-            self._batch_size,
-            self._drop_last,
+            self._batching,
             self._ranks,
             self._seed,
             self._engine,
@@ -425,8 +403,8 @@ class Loader:
         place_from(state, self._sampler, self._columns.n_rows)  # a place that cannot be taken up is refused now
         return {
             "arguments": {**self._arguments, "data": by_reference(self._arguments["data"])},
-            "batch_size": self._batch_size if self._schedule is None else self._schedule,
-            "drop_last": self._drop_last,
+            "batch_size": self._batching.schedule or self._batching.size,
+            "drop_last": self._batching.drop_last,
             "sampler": self._sampler if isinstance(self._sampler, Sampler) else self._sampler.iterable,
             "state": state,
         }
@@ -450,19 +428,9 @@ class Loader:
         closed = ", closed" if self._engine.closed else ""
         return (
             f"Loader({len(self._columns.columns)} columns of {self._columns.n_rows} rows, "
-            f"batch_size={self._batch_size}, sampler={self._sampler!r}, drop_last={self._drop_last}, "
+            f"batch_size={self._batching.size}, sampler={self._sampler!r}, drop_last={self._batching.drop_last}, "
             f"seed={self._seed}; epoch {epoch}, position {position}{closed})"
         )
-
-    def _check_multiple(self, batch_size: int) -> int:
-        if batch_size % self._sampler.multiple != 0:
-            multiple = self._sampler.multiple
-            raise ValueError(f"batch_size must be a multiple of {multiple}, a group's rows, got {batch_size}")
-        return batch_size
-
-    def _set_batch_size(self, batch_size: int) -> None:
-        self._batch_size, self._has_moved = batch_size, True
-        self._indexed = None
 
     def _set_seed(self, seed: int) -> None:
         self._seed, self._key = seed, root_key(seed)
@@ -474,8 +442,8 @@ class Loader:
 
     def _make_engine(self) -> Engine:
         batch_nbytes = None
-        if self._batch_size is not None:
-            batch_nbytes = self._batch_size * sum(column.row_nbytes for column in self._columns.columns)
+        if self._batching.size is not None:
+            batch_nbytes = self._batching.size * sum(column.row_nbytes for column in self._columns.columns)
         workers = choose_workers(*self._workers, batch_nbytes)
         return Engine(self._columns.columns, self._columns.structure, self._columns.wraps, **workers._asdict())
 
@@ -520,17 +488,16 @@ class Loader:
                 self._check_files()
             last = self._live[0] if self._live is not None else None
             number, position, sampler_state = self._start if last is None else (last.number + 1, 0, None)
-            if self._schedule is not None:
-                self._batch_size = self._scheduled(number, position)
+            size = self._batching.begin(number, position)
             feed = None
             if isinstance(self._sampler, UserSampler):
                 feed = self._sampler.feed(
-                    number, position, self._batch_size, sampler_state, self._ranks, drop_last=self._drop_last
+                    number, position, size, sampler_state, self._ranks, drop_last=self._batching.drop_last
                 )
             epoch = self._open_epoch(number, position, fed=feed is not None, after=last)
             if self._mapping is not None:
                 epoch.relay(position)
-            before = None if self._schedule is None else functools.partial(self._follow_schedule, epoch, feed)
+            before = None if self._batching.schedule is None else functools.partial(self._follow_schedule, epoch, feed)
             if batches.start(epoch, feed, before):
                 self._live = epoch, feed
 
@@ -545,8 +512,8 @@ class Loader:
             self._key,
             number,
             position,
-            0 if as_fed else self._batch_size or 0,
-            drop_last=self._drop_last and not as_fed,
+            0 if as_fed else self._batching.size or 0,
+            drop_last=self._batching.drop_last and not as_fed,
             rank=rank,
             n_ranks=n_ranks,
             unit=self._sampler.multiple,
@@ -559,34 +526,11 @@ class Loader:
     def _n_rows_per_epoch(self) -> int:
         return len(self._sampler)
 
-    def _n_batches(self, epoch: int, position: int) -> int:
-        """Batches of an epoch from a position on."""
-        if self._schedule is not None:
-            return sum(1 for _ in self._scheduled_positions(epoch, position))
-        n_rows = max(0, self._n_rows_per_epoch() - position)
-        if self._batch_size is None:
-            return n_rows  # the sampler's items are batches
-        n_of_all = self._batch_size * self._ranks.world_size
-        return n_rows // n_of_all if self._drop_last else -(-n_rows // n_of_all)
-
-    def _scheduled(self, epoch: int, position: int) -> int:
-        assert self._schedule is not None
-        return self._check_multiple(check_batch_size(self._schedule(epoch, position)))
-
-    def _scheduled_positions(self, epoch: int, position: int) -> Iterator[int]:
-        """Where each batch of an epoch begins."""
-        n_rows = self._n_rows_per_epoch()
-        while position < n_rows:
-            end = position + self._scheduled(epoch, position) * self._ranks.world_size
-            if end > n_rows and self._drop_last:
-                return
-            yield position
-            position = end
-
     def _follow_schedule(self, epoch: Epoch, feed: Feed | None) -> None:
         """Before each batch: its size."""
         position = epoch.delivered if feed is None else feed.position_drawn(epoch)
-        size = self._scheduled(epoch.number, position)
+        size = self._batching.at(epoch.number, position)
+        assert size is not None
         if (epoch if feed is None else feed).batch_size != size:
             _resize(epoch, feed, size)
 
