@@ -9,11 +9,16 @@ from benchmarks import (
     bench_engine,
     bench_loader,
     bench_memory,
+    bench_perclass,
     bench_permutation,
     bench_sequential,
     bench_shuffle,
+    bench_state,
+    bench_streaming,
     bench_take,
+    bench_weighted,
     machine,
+    optional,
     report,
 )
 
@@ -24,6 +29,10 @@ SUITES = {
     "loader": bench_loader,
     "sequential": bench_sequential,
     "balanced": bench_balanced,
+    "perclass": bench_perclass,
+    "weighted": bench_weighted,
+    "streaming": bench_streaming,
+    "state": bench_state,
     "memory": bench_memory,
     "engine": bench_engine,
 }
@@ -49,14 +58,17 @@ def main():
     cases = chosen(options.only)
     facts = machine.describe()
     for key, value in facts.items():
-        print(f"{key.replace('_', ' '):>12}  {value}")
+        print(f"{key.replace('_', ' '):>24}  {value}")
     records = []
     for case in cases:
         print(f"\n{case.name}: {case.work}", flush=True)
+        for contender in filter(optional.missing, case.contenders):
+            print(f"  {contender.__name__:<30} left out: {optional.missing(contender)} is not installed")
+        case = optional.installed(case)
         records.append(report.record(case, case.run(quick=options.quick)))
         gc.collect()
         for name, figures in records[-1]["contenders"].items():
-            print(f"  {name:<24}{report.amount(figures['median'], case.quantity):>10} per {case.unit}")
+            print(f"  {name:<30}{report.amount(figures['median'], case.quantity):>10} per {case.unit}")
         for goal in records[-1]["goals"]:
             rival = f" against {goal['against']}" if goal["against"] else ""
             verdict = "reached" if goal["met"] else "NOT REACHED"

@@ -24,22 +24,30 @@ class Rows(Stage):
     """A number of rows, one byte each."""
 
     def __init__(self, n, scale):
-        self.units = int(n * scale)
+        self.n = self.units = int(n * scale)
 
     def check(self, contender):
         assert sum(1 for _ in contender(self)) > 1, "the memory was never read"
 
 
+class Order(Rows):
+    """A number of rows of no bytes; what is read is for all of them together."""
+
+    def __init__(self, n, scale):
+        super().__init__(n, scale)
+        self.units = 1
+
+
 def numpy_permutation(stage):
     rng = np.random.default_rng(0)
     yield
-    order = rng.permutation(stage.units)
+    order = rng.permutation(stage.n)
     yield
     del order
 
 
 def torch_dataloader(stage):
-    data = torch.ones(stage.units, dtype=torch.uint8)
+    data = torch.ones(stage.n, dtype=torch.uint8)
     loader = DataLoader(TensorDataset(data), batch_size=BATCH, shuffle=True)
     yield
     batches = iter(loader)
@@ -48,10 +56,21 @@ def torch_dataloader(stage):
 
 
 def fastbatch_loader(stage):
-    data = np.ones(stage.units, np.uint8)
+    data = np.ones(stage.n, np.uint8)
     loader = fb.Loader(data, BATCH, shuffle=True, seed=0, threads=0)  # else the next epoch's order is begun ahead
     yield
-    # To the end of the epoch, because an order may grow while it is consumed.
+    yield from while_consumed(loader)
+
+
+def fastbatch_streaming(stage):
+    data = np.empty((stage.n, 0), np.uint8)
+    loader = fb.Loader(data, BATCH, sampler=fb.Shuffle(stage.n, "streaming"), seed=0, rows=True, threads=0)
+    yield
+    yield from while_consumed(loader)
+
+
+def while_consumed(loader):
+    """To the end of the epoch, because an order may grow while it is consumed."""
     for number, _batch in enumerate(loader):
         if number % 64 == 0:
             yield
@@ -85,6 +104,21 @@ CASES = [
         goals=(Under(fastbatch_loader, 4.05, "4.0 bytes per row"),),
         meter=growth_of_fresh_process,
         quantity="B",
+    ),
+    *(
+        Case(
+            name=f"memory-streaming-{words}",
+            work=f'memory of a live order, Shuffle({words}, "streaming")',
+            stage=partial(Order, n),
+            contenders=(fastbatch_streaming,),
+            # The same for any number of rows.
+            goals=(Under(fastbatch_streaming, 1e6, "under 1 MB"),),
+            unit="order",
+            meter=growth_of_fresh_process,
+            quantity="B",
+            fewest=3,
+        )
+        for words, n in [("1e7", 10**7), ("1e9", 10**9)]
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks import optional
 from benchmarks.measure import play
 
 
@@ -11,7 +12,8 @@ def pytest_addoption(parser):
 
 def pytest_generate_tests(metafunc):
     if "contender" in metafunc.fixturenames:
-        pairs = [(case, contender) for case in metafunc.module.CASES for contender in case.contenders]
+        cases = map(optional.installed, metafunc.module.CASES)
+        pairs = [(case, contender) for case in cases for contender in case.contenders]
         # Of module scope, so that a stage of 2 GB is built once for its contenders and gone before the next one.
         metafunc.parametrize(
             ("stage", "contender"),

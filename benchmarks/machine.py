@@ -6,7 +6,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import roofline
+from benchmarks import optional, roofline
 
 
 def describe():
@@ -20,6 +20,8 @@ def describe():
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "torch": version("torch"),
+        "imbalanced_learn": optional.version_of("imbalanced-learn") or "not installed",
+        "pytorch_metric_learning": optional.version_of("pytorch-metric-learning") or "not installed",
         "fastbatch": version("fastbatch"),
         "compiler": compiler(),
     }
