@@ -552,7 +552,12 @@ def streamed(place, n, key, epoch, n_rounds=12):
         left, right = divmod(place, n_right)
         for first, second in zip(seeds[::2], seeds[1::2], strict=True):
             left ^= mixed(right, first) >> (32 - bits)
-            right = (right + (mixed(left, second) * n_right >> 32)) % n_right
+            word = mixed(left, second)
+            if n < 2**32:  # rounded to the nearest float32
+                by = int(np.float32(word >> 9) * np.float32(n_right * 2.0**-23))
+            else:
+                by = word * n_right >> 32
+            right = (right + by) % n_right
         place = left * n_right + right
         if place < n:
             return place

@@ -26,7 +26,8 @@ typedef struct fb_bijection {
 /* n is at least FB_BIJECTION_MIN_ROWS and below FB_BIJECTION_ROWS_END. */
 fb_bijection fb_bijection_begin(uint64_t n, fb_key key, uint64_t epoch);
 
-/* out, (count,): the images of first, first + 1, ...; all below n. uint64 if `wide`, else uint32. */
+/* out, (count,): the images of first, first + 1, ...; all below n. `wide` is whether there are 2^32 rows or more: then they
+ * are uint64, else uint32. */
 void fb_bijection_map(const fb_bijection *bijection, enum fb_simd level, uint64_t first, int wide, void *out,
                       size_t count);
 
