@@ -1,5 +1,6 @@
 """A batch size that moves: the next batch has it, and no row is lost or comes twice."""
 
+import itertools
 import json
 import pickle
 import threading
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastbatch as fb
+from own_samplers import Anew
+from threads import run_threads
 
 SIZES = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 4)), min_size=1, max_size=5)
 KINDS = st.sampled_from(["shuffle", "balanced", "rows", "arrays"])
@@ -290,3 +293,41 @@ def test_a_schedule_is_not_overruled():
 def test_a_schedule_gives_whole_groups():
     with pytest.raises(ValueError, match=r"^batch_size must be a multiple of 20, a group's rows, got 3$"):
         fb.Loader(np.arange(100), growing, sampler=fb.PerClass(np.arange(100) % 10, 5, 4))
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_of_a_users_sampler_it_is_set_while_another_thread_iterates(threads, world_size):
+    n, is_over, got = 20_000, threading.Event(), []
+
+    def rows():
+        yield from range(n)
+
+    loader = fb.Loader(
+        np.arange(n), 8, sampler=Anew(rows), seed=0, rank=0, world_size=world_size, uneven="exact", threads=threads
+    )
+
+    def iterate():
+        try:
+            got.extend(loader)
+        finally:
+            is_over.set()
+
+    def resize():
+        for size in itertools.cycle(range(4, 17)):
+            if is_over.is_set():
+                return
+            loader.batch_size = size
+
+    run_threads(iterate, resize)
+    delivered = np.concatenate(got)
+    assert (np.diff(delivered) > 0).all()  # in order, and none twice
+    if world_size == 1:
+        assert len(delivered) == n
+    else:  # this rank's slices of batches: half of all, but for the last one
+        assert abs(len(delivered) - n // 2) <= 16
+
+
+def test_a_batch_of_all_ranks_beyond_what_can_be_counted_is_refused():
+    with pytest.raises(ValueError, match=r"batch_size x world_size must be below 2\*\*62, got \d+ x \d+"):
+        fb.Loader(np.arange(4), 2**40, seed=0, rank=0, world_size=2**24)

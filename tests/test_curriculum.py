@@ -1,5 +1,6 @@
 """fb.Curriculum: easy rows first. And fb.pacing: how fast."""
 
+import functools
 import math
 import pickle
 
@@ -193,6 +194,8 @@ def test_fingerprints_tell_curricula_apart():
         fb.Curriculum([1, 2, 2], fb.pacing.linear(2)),
         fb.Curriculum([1, 2, 3], fb.pacing.linear(3)),
         fb.Curriculum([1, 2, 3], half_then_all),
+        fb.Curriculum([1, 2, 3], lambda epoch, progress: 0.1),
+        fb.Curriculum([1, 2, 3], lambda epoch, progress: 0.2),
         fb.Curriculum([1, 2, 3], fb.pacing.linear(2), [1, 1, 2]),
         fb.Curriculum([1, 2, 3], fb.pacing.linear(2), [1, 2, 1]),
         fb.Curriculum([1, 2, 3], fb.pacing.linear(2), num_samples=2),
@@ -223,6 +226,23 @@ def test_fingerprints_tell_curricula_apart():
 def test_arguments_that_cannot_be_are_refused(arguments, error, said):
     with pytest.raises(error, match=said):
         fb.Curriculum(*arguments)
+
+
+class Table:
+    """A pacing with an end, whose repr is where it lies."""
+
+    def __call__(self, epoch, progress):
+        return [0.2, 0.7][epoch]
+
+
+def test_a_state_fits_where_the_pacing_says_the_same():
+    samplers = [fb.Curriculum(np.arange(9), pacing) for pacing in (Table(), Table(), functools.partial(Table()))]
+    assert len({sampler.fingerprint for sampler in samplers}) == 1
+    loaders = [fb.Loader(np.arange(9), 2, sampler=sampler, seed=0) for sampler in samplers]
+    iterator = iter(loaders[0])
+    next(iterator)
+    loaders[1].load_state_dict(loaders[0].state_dict())
+    assert np.array_equal(np.concatenate(list(iterator)), np.concatenate(list(loaders[1])))
 
 
 def test_a_pacing_that_fails_leaves_the_loader_where_it_is():

@@ -1,5 +1,6 @@
 """Loader(rows=True) with a sampler that has weights: what undoes that some rows come more often."""
 
+import math
 from collections import namedtuple
 
 import numpy as np
@@ -86,6 +87,15 @@ def test_a_row_that_comes_twice_in_a_subset_has_the_weight_of_both_places():
 
 
 Pair = namedtuple("Pair", ["x", "y"])
+
+
+def test_weights_that_are_far_apart_are_weights_all_the_same():
+    for weights in ([5e-324, 1e300, 1.0, 1.0], [1e-60, 1.0, 1.0, 2.0]):
+        importances = fb.Weighted(weights, replacement=False).importances()
+        exact = [math.fsum(weights) / 4 / weight if weight > 1e-30 else math.inf for weight in weights]
+        np.testing.assert_allclose(importances, np.minimum(exact, math.exp(88.7)), rtol=1e-5)
+    (batch,) = fb.Loader((np.arange(2),), 9, sampler=fb.Prioritized([1e-200, 1e290], num_samples=9), seed=0, rows=True)
+    assert np.isfinite(batch[2]).all()
 
 
 def test_they_go_where_the_row_numbers_go():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastbatch as fb
-from programs import assert_quiet, run_program
+from programs import SANITIZED, assert_quiet, run_program
 from stalls import StallingArray
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a SIGINT cannot be sent to one process on Windows")
@@ -160,7 +160,8 @@ def assert_answered_within(limit, program, *arguments):
 
 @pytest.mark.parametrize(("name", "threads"), CASES)
 def test_ctrl_c_is_answered_within_a_fifth_of_a_second(name, threads):
-    assert_answered_within(0.2, COMMON + PROGRAMS[name] + REPORT, threads)
+    # Sanitizers make everything several times as long, and tell nothing of how soon somebody looks.
+    assert_answered_within(2.0 if SANITIZED else 0.2, COMMON + PROGRAMS[name] + REPORT, threads)
 
 
 WAITING = """

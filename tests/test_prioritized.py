@@ -16,6 +16,7 @@ from fastbatch._native.column import GatherColumn
 from fastbatch._native.engine import Engine
 from fastbatch._native.prioritized import Prioritized as Native
 from fastbatch._native.structure import LEAF
+from heap import Heap
 from iterating import KEY, iterate, open_epoch
 from programs import assert_quiet, forks_with_threads, run_program
 from reference import chi_square, chi_square_limits, key_of_seed
@@ -237,6 +238,45 @@ def test_with_map_the_weights_are_those_of_the_time():
     assert set(seen) <= set(range(10, 20))
 
 
+def test_when_map_fails_updates_of_its_batch_belong_to_the_one_before():
+    sampler, fails = fb.Prioritized(np.ones(10), lag=1, num_samples=100), [False, True]
+
+    def function(batch):
+        sampler.update(batch["rows"], 5.0)
+        if fails.pop(0):
+            raise KeyError("late")
+
+    loader = loader_of(sampler, 4, map=function)
+    iterator = iter(loader)
+    next(iterator)
+    with pytest.raises(KeyError, match="late"):
+        next(iterator)
+    assert loader.state_dict()["position"] == 4
+    sampler.update([1], 3.0)
+    state = sampler.state_dict()
+    assert set(state["due"].tolist()) == {1}
+    again = fb.Prioritized(np.ones(10), lag=1, num_samples=100)
+    again.load_state_dict(state)
+    assert again.digest == sampler.digest
+
+
+def test_a_batch_that_found_no_memory_is_drawn_again_with_the_weights_of_its_time():
+    n, heap = 30, Heap()
+    sampler, expected = Native(np.ones(n), 200, 1.0, 0), twin.Live(np.ones(n), KEY)
+    engine = Engine([GatherColumn(np.arange(n))], LEAF, [None], allocator=heap.hook)
+    batches, kept = iterate(open_epoch(engine, sampler, 5)), []
+    for number in range(6):
+        heap.most = 0
+        with pytest.raises(MemoryError, match="no memory for a batch of 5 rows"):
+            next(batches)
+        heap.most = 2**30
+        for live in (sampler, expected):
+            live.update(range(n), [1.0 + (row + number) ** 2 % 7 for row in range(n)])
+        rows, _ = expected.batch(0, 5 * number, 5)
+        kept.append(next(batches))  # so that the next one needs memory
+        assert kept[-1].tolist() == rows
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # No weight at all
 # ---------------------------------------------------------------------------------------------------------------------
@@ -246,21 +286,24 @@ def test_with_map_the_weights_are_those_of_the_time():
 @pytest.mark.parametrize("lag", [0, 1])
 def test_no_row_can_be_drawn_while_all_weights_are_0(threads, lag):
     sampler = fb.Prioritized(np.zeros(8), lag=lag)
-    iterator = iter(loader_of(sampler, 4, threads=threads))
+    loader = loader_of(sampler, 4, threads=threads)
+    iterator = iter(loader)
     for _ in range(3):
         with pytest.raises(ValueError, match=r"^weights must not all be 0 when rows are drawn: no row can be$"):
             next(iterator)
-    if lag:  # it applies to the second batch, and there is no first
-        loaded = fb.Prioritized([0, 0, 0, 1.0, 0, 0, 0, 0], lag=1)
-        sampler.load_state_dict(loaded.state_dict())
-        with pytest.raises(RuntimeError, match="a later epoch draws from this sampler"):
-            next(iterator)
-        return
-    sampler.update(3, 1.0)
+    sampler.update(3, 1.0)  # at once, with a lag too: there is no batch that it could wait for
     assert rows_of(next(iterator)) == [3] * 4
     sampler.update([3, 5], [0, 2])
-    assert rows_of(next(iterator)) == [5] * 4
+    assert rows_of(next(iterator)) == [3 if lag else 5] * 4
     assert next(iterator, None) is None
+    sampler.update(np.arange(8), 0)
+    iterator = iter(loader)
+    if lag:
+        assert rows_of(next(iterator)) == [5] * 4
+    with pytest.raises(ValueError, match="must not all be 0"):
+        next(iterator)
+    sampler.update([6], 1)
+    assert rows_of(next(iterator)) == [6] * 4
     with pytest.raises(ValueError, match="must not all be 0"):
         fb.Prioritized(np.zeros(8)).order(0, 0)
 
@@ -345,16 +388,17 @@ def test_digests_tell_what_comes_apart():
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("lag", [0, 4])
 @pytest.mark.parametrize("threads", [0, 2])
-def test_a_later_iterator_ends_an_earlier_one(threads):
-    sampler = fb.Prioritized(np.ones(1000))
+def test_a_later_iterator_ends_an_earlier_one(threads, lag):
+    sampler = fb.Prioritized(np.ones(1000), lag=lag)
     loader = loader_of(sampler, 4, threads=threads)
     first = iter(loader)
     next(first)
     second = iter(loader_of(sampler, 4))
     next(second)
     with pytest.raises(RuntimeError, match="a later epoch draws from this sampler, whose weights follow one"):
-        list(first)
+        next(first)  # nor does it have what was filled ahead
     assert next(first, None) is None
     assert len(list(second)) == 249
     assert len(list(loader)) == 250
@@ -375,11 +419,23 @@ def change():
     while not stop.is_set():
         sampler.update(rng.integers(0, n, 50_000), rng.random(50_000))
 
-thread = threading.Thread(target=change)
-thread.start()
+def iterate():
+    for _ in fb.Loader(np.arange(8), 4, sampler=other, seed=0, threads=0):
+        if stop.is_set():
+            break
+
+other = fb.Prioritized(np.ones(8), num_samples=10**12)
+threads = [threading.Thread(target=change), threading.Thread(target=iterate)]
+for thread in threads:
+    thread.start()
 iterator = iter(loader)
 for i in range(20):
     next(iterator)
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if other.digest == fb.Prioritized(np.ones(8)).digest else 1)
+        assert os.waitpid(child, 0)[1] == 0
     child = os.fork()
     if child == 0:
         again = fb.Prioritized(sampler.weights)  # torn sums would tell the two apart
@@ -388,7 +444,8 @@ for i in range(20):
         os._exit(0 if ok else 1)
     assert os.waitpid(child, 0)[1] == 0
 stop.set()
-thread.join()
+for thread in threads:
+    thread.join()
 """
 
 

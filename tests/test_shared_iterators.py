@@ -1,5 +1,6 @@
 """Threads may share one iterator: each batch goes to one of them."""
 
+import threading
 from functools import partial
 
 import numpy as np
@@ -45,6 +46,55 @@ def test_threads_may_begin_an_epoch_of_a_large_shuffle_together():
         run_threads(*[partial(got.extend, iter(loader))] * 4)
         assert np.array_equal(np.sort(np.concatenate(got)), rows)
         assert loader.epoch == 1
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize(
+    "sampler", [fb.Shuffle, lambda n: fb.Weighted(np.ones(n)), lambda n: fb.Prioritized(np.ones(n), lag=3)]
+)
+def test_a_batch_that_fails_when_the_next_epoch_has_begun_is_over_with_its_own(world_size, sampler):
+    """One thread's map holds the last batch while another sees the end, and goes on: their order is gone by then."""
+    n, in_map, go_on = 20_000, threading.Event(), threading.Event()
+
+    def function(batch):
+        if threading.current_thread().name == "late":
+            in_map.set()
+            assert go_on.wait(60)
+            raise KeyError("late")
+        return batch
+
+    loader = fb.Loader(
+        np.zeros((n, 64), np.uint8),
+        n // 8 // world_size,
+        sampler=sampler(n),
+        seed=0,
+        threads=2,
+        prefetch=4,
+        map=function,
+        rank=0,
+        world_size=world_size,
+    )
+    shared = iter(loader)
+    for _ in range(7):
+        next(shared)
+    raised = []
+
+    def late():
+        with pytest.raises(KeyError, match="late"):
+            next(shared)
+        raised.append(True)
+
+    thread = threading.Thread(target=late, name="late")
+    thread.start()
+    assert in_map.wait(60)
+    assert next(shared, None) is None
+    following = iter(loader)
+    next(following)
+    go_on.set()
+    thread.join()
+    assert raised
+    assert len(list(following)) == 7
+    assert len(list(loader)) == 8
 
 
 def test_threads_may_share_an_iterator_over_a_users_sampler():

@@ -156,3 +156,14 @@ def test_a_seed_gives_the_same_parts():
 def test_what_cannot_be_split_is_refused(arguments, options, error, said):
     with pytest.raises(error, match=said):
         fb.split(*arguments, **options)
+
+
+def test_groups_stay_whole_in_a_subset():
+    labels = np.repeat(np.arange(4), 6)
+    sampler = fb.Subset(np.arange(24), fb.PerClass(labels, 2, 3))
+    assert sampler.multiple == 6
+    with pytest.raises(ValueError, match="batch_size must be a multiple of 6, a group's rows, got 5"):
+        fb.Loader(labels, 5, sampler=sampler)
+    for rank in range(3):
+        for batch in fb.Loader(labels, 6, sampler=sampler, seed=1, rank=rank, world_size=3):
+            assert sorted(np.unique(batch, return_counts=True)[1].tolist()) == [3, 3]

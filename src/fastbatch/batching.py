@@ -113,6 +113,8 @@ class Batching:
         batch_size = check_batch_size(batch_size)
         if batch_size % self._multiple != 0:
             raise ValueError(f"batch_size must be a multiple of {self._multiple}, a group's rows, got {batch_size}")
+        if batch_size * self._n_ranks >= 2**62:
+            raise ValueError(f"batch_size x world_size must be below 2**62, got {batch_size} x {self._n_ranks}")
         return batch_size
 
 

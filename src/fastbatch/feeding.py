@@ -102,9 +102,10 @@ class Feed:
         ValueError
             A batch is empty.
         """
-        wanted = None if self.batch_size is None else self.batch_size - epoch.n_waiting % self.batch_size
+        batch_size = self.batch_size  # which other threads may change
+        wanted = None if batch_size is None else batch_size - epoch.n_waiting % batch_size
         rows = self._draw(epoch, wanted)
-        while rows is not None and len(rows) == 0 and self.batch_size is not None:  # delivered before, or empty
+        while rows is not None and len(rows) == 0 and batch_size is not None:  # delivered before, or empty
             rows = self._draw(epoch, wanted)
         if rows is None:
             return False
@@ -216,8 +217,17 @@ class SharedFeed(Feed):
         with self._lock:
             return max([cut.end for cut in self._cuts if cut.number < n_delivered], default=self._n_delivered)
 
+    def make_lock(self) -> None:
+        """Another one over what is cut, so that a size does not change in the middle."""
+        super().make_lock()
+        self._cutting = threading.RLock()  # reentrant, because a sampler may change the size
+
     def set_batch_size(self, epoch: Epoch, batch_size: int) -> None:
         """From the next batch on. What was drawn for others is cut anew."""
+        with self._cutting:
+            self._cut_anew(epoch, batch_size)
+
+    def _cut_anew(self, epoch: Epoch, batch_size: int) -> None:
         was_over = epoch.forget_fed()
         n_delivered, reached = epoch.n_delivered, self.position_drawn(epoch)
         with self._lock:
@@ -234,9 +244,11 @@ class SharedFeed(Feed):
 
     def __call__(self, epoch: Epoch) -> bool:
         """Hand in this rank's slice of the next batch of all ranks; False at the end."""
-        if self.batch_size is None:
-            return self._feed_batch(epoch)
-        wanted = self.batch_size * self._ranks.world_size
+        with self._cutting:
+            return self._feed_batch(epoch) if self.batch_size is None else self._feed_next(epoch, self.batch_size)
+
+    def _feed_next(self, epoch: Epoch, batch_size: int) -> bool:
+        wanted = batch_size * self._ranks.world_size
         while len(self._left) < wanted:
             rows = self._draw(epoch, wanted - len(self._left))
             if rows is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -28,7 +29,7 @@ class Held(Protocol):
 
 _ALL: weakref.WeakSet[Mortal] = weakref.WeakSet()
 _HELD: weakref.WeakSet[Held] = weakref.WeakSet()
-_held_now: list[Held] = []
+_forking = threading.RLock()
 
 
 def register(loader: Mortal) -> None:
@@ -37,23 +38,27 @@ def register(loader: Mortal) -> None:
 
 
 def hold_through_forks(held: Held) -> None:
-    """Call ``_before_fork`` before each fork, and ``_after_fork`` after it, in the parent and in the child."""
+    """Call ``_before_fork`` before each fork, and ``_after_fork`` after it, in the parent and in the child.
+
+    Something may be released that was not held: what was made in between, or where a signal came in between.
+    """
     _HELD.add(held)
 
 
 def _before_fork() -> None:
+    _forking.acquire()  # two threads would hold them in different orders
     for held in list(_HELD):
         held._before_fork()
-        _held_now.append(held)
 
 
-def _after_fork_anywhere() -> None:
-    while _held_now:
-        _held_now.pop()._after_fork()
+def _after_fork_in_parent() -> None:
+    for held in list(_HELD):
+        held._after_fork()
+    _forking.release()
 
 
 def _after_fork() -> None:
-    _after_fork_anywhere()
+    _after_fork_in_parent()
     count_fork()
     errors = []
     for loader in list(_ALL):
@@ -73,4 +78,4 @@ def _at_exit() -> None:
 
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_anywhere, after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)

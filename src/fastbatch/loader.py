@@ -342,6 +342,8 @@ class Loader:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next iterator begin where `state` was taken; the seed becomes the state's.
 
+        So does the batch size, where it had been set; else the present one stays.
+
         Raises
         ------
         TypeError

@@ -68,7 +68,7 @@ cdef extern from "fb_sampler.h" nogil:
         void (*draw)(void *state, uint64_t position, void *out, size_t n) noexcept nogil
         void (*end)(void *state) noexcept nogil
         void (*weigh)(void *state, uint64_t position, const void *rows, float *out, size_t n) noexcept nogil
-        int (*turn)(void *state, uint64_t ticket) noexcept nogil
+        int (*turn)(void *state, uint64_t ticket, int waits) noexcept nogil
 
     int fb_count_up(int wide, uint64_t first, void *out, uint64_t n, fb_poll poll)
 

@@ -18,6 +18,9 @@ from fastbatch.samplers.sampler import Sampler, check_num_samples
 # In an epoch the pacing is asked so often.
 N_STEPS = 1024
 
+# Where two pacings are compared.
+PROBED = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
+
 
 class Curriculum(Sampler):
     """Easy rows first: rows become eligible as training goes on [1]_.
@@ -104,16 +107,18 @@ class Curriculum(Sampler):
 
     @cached_property
     def fingerprint(self) -> str:
-        """What tells this sampler from another in a saved state: a digest of its rows, and the name of its pacing."""
+        """What tells this sampler from another in a saved state: a digest of its rows, and of how many come when."""
         digest = hashlib.blake2b(digest_size=16)
+        digest.update(repr([self._share_at(epoch, progress) for epoch in PROBED for progress in (0.0, 0.5)]).encode())
         for table, kind in ((self._ladder.rows, "<u4"), (self._ends, "<i8"), (self._ladder.sums, "<u8")):
             if table is not None:
                 digest.update(table.astype(kind).data)
-        return f"Curriculum({self.n}, num_samples={len(self)}, pacing={self._pace}, digest={digest.hexdigest()})"
+        return f"Curriculum({self.n}, num_samples={len(self)}, digest={digest.hexdigest()})"
 
     def __repr__(self) -> str:
         """Rows, and the pacing."""
-        return f"Curriculum({self.n} rows, pacing={self._pace}, num_samples={len(self)})"
+        name = getattr(self.pacing, "__qualname__", None) or repr(self.pacing)
+        return f"Curriculum({self.n} rows, pacing={name}, num_samples={len(self)})"
 
     @cached_property
     def _first_heavy(self) -> int:
@@ -121,11 +126,12 @@ class Curriculum(Sampler):
         sums = self._ladder.sums
         return 0 if sums is None else int(np.searchsorted(sums, 0, side="right"))
 
-    @property
-    def _pace(self) -> str:
-        """A name of the pacing that is the same in another process."""
-        named = getattr(self.pacing, "__qualname__", None)
-        return named if named is not None else repr(self.pacing)
+    def _share_at(self, epoch: int, progress: float) -> str:
+        """What the pacing says, where it says something; to so many places as are the same everywhere."""
+        try:
+            return f"{_check_share(self.pacing(epoch, progress)):.6f}"
+        except Exception as error:  # a schedule may have an end
+            return type(error).__name__
 
 
 def _check_share(share: float) -> float:

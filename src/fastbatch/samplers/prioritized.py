@@ -68,7 +68,7 @@ class Prioritized(Sampler):
     ValueError
         Weights are not 1-D, none or too many; negative, infinite, NaN or too large; the exponent is not finite; `lag`
         or `num_samples` is negative. While iterating: all weights are 0; the iterator can be asked again after an
-        update.
+        update, which then applies at once, whatever the `lag`.
     RuntimeError
         While iterating: a later iterator draws from this sampler, which feeds one at a time.
 
@@ -212,6 +212,8 @@ class Prioritized(Sampler):
         if weights.shape != (self.n,):
             raise ValueError(f"the state does not fit this sampler: it has {weights.shape} weights, not ({self.n},)")
         due, rows, values = (np.asarray(state[name]) for name in ("due", "rows", "values"))
+        if due.dtype.kind not in "iu" or rows.dtype.kind not in "iu" or (len(rows) and rows.min() < 0):
+            raise ValueError("due and rows must be integers, and not negative")
         if not due.shape == rows.shape == values.shape or due.ndim != 1:
             raise ValueError(
                 f"due, rows and values must be of one shape, got {due.shape}, {rows.shape}, {values.shape}"

@@ -45,11 +45,11 @@ class Shuffle(Sampler):
         "exact": every order is equally likely. Up to 2**22 rows one Fisher-Yates shuffle; above it rows go to random
         buckets, each then shuffled with a stream of its own when the epoch gets there [1]_, so that an epoch of 1e8
         rows begins in a fraction of a second. The streams are sfc64, keyed by Philox. 4 bytes per row, 8 from 2**32
-        rows on.
-        "streaming": no order is in memory; it begins and is taken up anywhere at once, with 1e12 rows as with 1e6. The
-        row at each place is computed by a keyed bijection: 12 rounds of a Feistel network [2]_ over a grid of
-        sqrt(n) x sqrt(n) cells. Only some of all orders can come, but positions, pairs and lags are distributed as in
-        all of them. Below 2**16 rows it is "exact". n is below 2**62.
+        rows on, on each rank.
+        "streaming": no order is in memory, and a rank computes its own share only; it begins and is taken up anywhere
+        at once, with 1e12 rows as with 1e6. The row at each place is computed by a keyed bijection: 12 rounds of a
+        Feistel network [2]_ over a grid of sqrt(n) x sqrt(n) cells. Only some of all orders can come, but positions,
+        pairs and lags are distributed as in all of them. Below 2**16 rows it is "exact". n is below 2**62.
 
     Raises
     ------

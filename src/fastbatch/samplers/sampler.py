@@ -41,7 +41,7 @@ class Sampler:
     @property
     def order_memory(self) -> str:
         """What an epoch's order takes, in words."""
-        return f"{4 if self.n < 2**32 else 8} bytes per row while an epoch is alive"
+        return f"{4 if self.n < 2**32 else 8} bytes per row, on each rank, while an epoch is alive"
 
     def native_at(self, epoch: int) -> native_samplers.Sampler:
         """What the engine draws an epoch from."""

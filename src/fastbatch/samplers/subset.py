@@ -66,7 +66,7 @@ class Subset(Sampler):
             raise TypeError(
                 f"sampler must not be a {kind}, which draws from all of the data: give other rows no weight"
             )
-        self.sampler = sampler
+        self.sampler, self.multiple = sampler, sampler.multiple
         self.native = native_samplers.Subset(n, self._rows, sampler.native)
 
     @property

@@ -12,6 +12,9 @@ from fastbatch._native.weighted import Race, alias_table, alias_weights, check_w
 from fastbatch._native.weighted import Weighted as NativeWeighted
 from fastbatch.samplers.sampler import Sampler, check_num_samples
 
+# Of the largest weight that a batch carries, in float32.
+LOG_MOST = 88.7
+
 
 class Weighted(Sampler):
     """Rows drawn by their weights.
@@ -97,13 +100,14 @@ class Weighted(Sampler):
         """1 / (N P) of each row, float32 of shape (n,); infinite for rows that are not drawn."""
         if self.replacement:
             weights = alias_weights(self._tables[0])
-        else:
-            logs, *runners = self._tables
-            weights = np.zeros(self.n)
-            weights[runners[0] if runners else slice(None)] = np.exp(logs - logs.max())
-        with np.errstate(divide="ignore"):
-            importances: np.ndarray = weights.sum() / np.count_nonzero(weights) / weights
-        return importances.astype(np.float32)
+            with np.errstate(divide="ignore"):
+                ratios: np.ndarray = weights.sum() / np.count_nonzero(weights) / weights
+            return ratios.astype(np.float32)
+        logs, *runners = self._tables
+        log_mean = logs.max() + np.log(np.mean(np.exp(logs - logs.max())))
+        importances: np.ndarray = np.full(self.n, np.inf, np.float32)
+        importances[runners[0] if runners else slice(None)] = np.exp(np.minimum(log_mean - logs, LOG_MOST))
+        return importances
 
     @cached_property
     def fingerprint(self) -> str:

@@ -18,6 +18,7 @@ Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) no
     if (n_out() == 0) return Status::kNotFilled;
     Ticket &next = ticket(n_delivered_);
     if (!next.is_filled.load(std::memory_order_relaxed)) return Status::kNotFilled;
+    if (!draw_.tell_delivered(n_delivered_ + 1)) return Status::kSuperseded;
     next.is_filled.store(false, std::memory_order_relaxed);
     next.has_buffers = false;
     batch.n = next.n;
@@ -26,7 +27,6 @@ Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) no
     batch.number = n_delivered_++;
     for (std::size_t i = 0; i < engine_.n_columns(); ++i) batch.buffers[i] = next.buffers[i];
     delivered_.store(next.end, std::memory_order_relaxed);
-    draw_.tell_delivered(n_delivered_);
     is_starved_ = false;
 
     const std::int64_t left = entered > 0 ? now() : 0;
@@ -112,7 +112,7 @@ Status Cursor::next(Batch &batch) noexcept {
         if (n_out() > 0) {
             Ticket &head = ticket(n_delivered_);
             status = deliver_locked(batch, is_ready, entered);
-            if (status == Status::kOk) break;
+            if (status == Status::kOk || status == Status::kSuperseded) break;
             if (head.is_refused && head.n_done == head.n_parts) {
                 status = Status::kBadRow;
                 break;

@@ -113,7 +113,8 @@ void Cursor::put_back() {
 void Cursor::take_back(const Batch &batch) {
     Lock lock(engine_.mutex_);
     const Pause pause(*this, lock);
-    if (batch.number + 1 != n_delivered_) return;  // a later one is delivered: too late
+    // Too late: a later one is delivered, or the next epoch has begun, perhaps in the memory of this one's order.
+    if (batch.number + 1 != n_delivered_ || draw_.is_released()) return;
     restore(batch.number);
     engine_.meter_.taken_back(batch.n, batch.n * row_nbytes_);
 }
@@ -154,7 +155,7 @@ void Cursor::restore(std::uint64_t first) {
         draw_.restore(std::move(rows), std::move(sizes));
     delivered_.store(position, std::memory_order_relaxed);
     n_claimed_ = n_taken_ = n_delivered_ = first;
-    draw_.tell_delivered(first);
+    (void)draw_.tell_delivered(first);
     is_drawn_ = false;
 }
 
@@ -181,15 +182,23 @@ std::size_t Cursor::n_most_of_live() const noexcept {
 // Or `piece` becomes the unit to be prepared before, if the caller `may_prepare` it.
 Status Cursor::draw(bool keeps_lock, bool may_prepare, Piece &piece) {
     if (engine_.is_closed()) return Status::kClosed;
-    const Cut cut = draw_.next(batch_size());
-    const std::size_t n = cut.n;
+    const Cut cut = draw_.is_released() ? Cut() : draw_.next(batch_size());
     if (!cut.exists || (drop_last_ && cut.end - draw_.position() < batch_size() * share_.n_ranks())) {
         if (draw_.is_hungry(batch_size())) return Status::kHungry;
         is_drawn_ = true;
         return Status::kEnd;
     }
-    if (const int refusal = draw_.turn(n_taken_); refusal != 0)
-        return refusal == FB_ALL_ZERO ? Status::kAllZero : Status::kSuperseded;
+    if (const int refusal = draw_.turn(n_taken_, !keeps_lock); refusal != 0)
+        return refusal == FB_ALL_ZERO ? Status::kAllZero : refusal == FB_BUSY ? Status::kBusy : Status::kSuperseded;
+    struct Turn {
+        const Draw &draw;
+        ~Turn() { draw.rest(); }
+    } turn{draw_};
+    return draw_rows(cut, keeps_lock, may_prepare, piece);
+}
+
+Status Cursor::draw_rows(const Cut &cut, bool keeps_lock, bool may_prepare, Piece &piece) {
+    const std::size_t n = cut.n;
     std::uint64_t unit = 0;
     const std::size_t n_more = is_shared() || !share_.is_whole() || draw_.is_live() ? 0 : kAheadRows;
     // To draw from a long order may take milliseconds.
@@ -200,7 +209,7 @@ Status Cursor::draw(bool keeps_lock, bool may_prepare, Piece &piece) {
         if (draw_.has_small_units()) {
             (void)draw_.prepare(unit, {nullptr, nullptr});
             draw_.end_unit(unit);
-            return draw(keeps_lock, may_prepare, piece);
+            return draw_rows(cut, keeps_lock, may_prepare, piece);
         }
         if (!may_prepare) return Status::kUnprepared;
         draw_.begin_unit(unit);

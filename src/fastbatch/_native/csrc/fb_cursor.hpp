@@ -175,6 +175,7 @@ class Cursor {
     std::size_t n_most_of_live() const noexcept;
 
     Status draw(bool keeps_lock, bool may_prepare, Piece &piece);
+    Status draw_rows(const Cut &cut, bool keeps_lock, bool may_prepare, Piece &piece);
     Status claim(std::size_t room, bool may_prepare, Piece &piece) noexcept;
     void claim_part(Ticket &ticket, Piece &piece) noexcept;
     bool claim_preparation(Piece &piece) noexcept;

@@ -53,13 +53,23 @@ class Draw {
     bool is_hungry(std::size_t batch_size, std::size_t n = 1) const noexcept {
         return is_fed_ && !is_over_ && (batch_size > 0 ? n_waiting() / batch_size : sizes_.size()) < n;
     }
-    // For a live sampler: the next batch is ticket number `ticket`. Returns 0, or why none can be drawn.
-    int turn(std::uint64_t ticket) const { return is_live() ? sampler_.turn(order_, ticket) : 0; }
-    void tell_delivered(std::uint64_t n_tickets) const {
-        if (is_live()) sampler_.delivered(order_, n_tickets);
+    // For a live sampler, whose rows depend on when they are drawn: the next batch is ticket number `ticket`. Returns 0, or
+    // why none can be drawn; then there is no rest().
+    int turn(std::uint64_t ticket, bool waits) noexcept {
+        if (!is_live()) return 0;
+        seek(position_);  // what an earlier attempt has drawn
+        return sampler_.turn(order_, ticket, waits);
     }
-    // Whether what is drawn depends on when.
+    void rest() const noexcept {
+        if (is_live()) sampler_.rest(order_);
+    }
+    // Whether so many tickets may be delivered: not when a later epoch draws.
+    bool tell_delivered(std::uint64_t n_tickets) const noexcept {
+        return !is_live() || sampler_.delivered(order_, n_tickets) == 0;
+    }
     bool is_live() const noexcept { return sampler_.turn != nullptr && order_ != nullptr; }
+    // The order was released: no row can be drawn any more.
+    bool is_released() const noexcept { return order_ == nullptr && !is_fed_; }
     // What undoes the weights of the first n rows of the window, which are drawn from `first` on.
     void weigh(std::uint64_t first, std::size_t n, float *out) const { sampler_.weigh(order_, first, rows(), out, n); }
     bool has_weights() const noexcept { return sampler_.weigh != nullptr && order_ != nullptr; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -35,7 +36,7 @@ std::uint64_t mark_of(std::uint64_t row, double value) noexcept {
 
 struct Prioritized::Epoch {
     Prioritized *sampler;
-    std::uint64_t number;  // of those that have begun
+    std::uint64_t number;  // a multiple of kEpoch
     fb_words words;
 };
 
@@ -51,6 +52,7 @@ Prioritized::Prioritized(const double *weights, std::uint64_t n_rows_given, std:
     weigh = weigh_rows;
     lag = n_late;
     turn = turn_to;
+    rest = end_turn;
     delivered = count_delivered;
 }
 
@@ -88,48 +90,70 @@ void Prioritized::forget_before(std::uint64_t ticket) noexcept {
     n_applied_ -= n;
 }
 
-// The numbers of tickets begin anew: tickets that were not delivered are gone.
-void Prioritized::end_numbers() noexcept {
-    move_to(n_delivered_);
-    forget_before(n_delivered_);
-    for (Update &update : updates_) update.due -= n_delivered_;
-    n_drawn_ = n_delivered_ = 0;
+// What follows from it that so many tickets were delivered.
+std::uint64_t Prioritized::look(std::uint64_t n_delivered) noexcept {
+    n_drawn_ = std::max(n_drawn_, n_delivered);
+    // A batch that came back: what was made after it was made before it.
+    for (auto update = updates_.rbegin(); update != updates_.rend() && update->due > n_delivered + lag; ++update)
+        update->due = n_delivered + lag;
+    if (n_delivered > 0 && lag > 0) forget_before(n_delivered - 1);  // the last one can be taken back
+    return n_delivered;
+}
+
+// Another epoch draws, with numbers of its own: tickets that were not delivered are gone. Its number.
+std::uint64_t Prioritized::begin_numbers() noexcept {
+    std::uint64_t before = progress_.load(), number;
+    do number = (before & ~kCount) + kEpoch;
+    while (!progress_.compare_exchange_weak(before, number));
+    const std::uint64_t n_delivered = look(before & kCount);
+    move_to(n_delivered);
+    forget_before(n_delivered);
+    for (Update &update : updates_) update.due -= n_delivered;
+    n_drawn_ = 0;
+    return number;
+}
+
+void Prioritized::make_room(std::size_t n) {
+    if (updates_.size() + n > updates_.capacity()) updates_.reserve(std::max(updates_.size() + n, 2 * updates_.capacity()));
 }
 
 // There is room for it in the queue.
-void Prioritized::post(std::uint64_t due, std::uint64_t row, double value) noexcept {
-    if (updates_.empty() && due <= n_delivered_ && n_drawn_ == n_delivered_)
+void Prioritized::post(std::uint64_t n_delivered, std::uint64_t row, double value) noexcept {
+    if (lag == 0 && updates_.empty() && n_drawn_ == n_delivered)
         exchange(row, value);  // no ticket is out that would have to be drawn again without it
     else
-        updates_.push_back({due, row, value});
+        updates_.push_back({n_delivered + lag, row, value});
 }
 
 void Prioritized::update(const std::uint32_t *rows, const double *values, std::size_t n) {
     const Lock lock(mutex_);
-    if (n_drawn_ == n_delivered_) {
-        move_to(n_delivered_);
-        if (lag == 0) forget_before(n_delivered_);
+    const std::uint64_t n_delivered = look();
+    if (lag == 0 && n_drawn_ == n_delivered) {
+        move_to(n_delivered);
+        forget_before(n_delivered);
     }
-    updates_.reserve(updates_.size() + n);  // nothing fails from here on
+    make_room(n);  // nothing fails from here on
     for (std::size_t i = 0; i < n; ++i) {
         fb_sum_tree_prefetch(&tree_, rows[std::min(i + kAheadUpdates, n - 1)]);
-        post(n_delivered_ + lag, rows[i], values[i]);
+        post(n_delivered, rows[i], values[i]);
     }
 }
 
 void Prioritized::update_exponent(double exponent) {
     const Lock lock(mutex_);
-    updates_.reserve(updates_.size() + 1);
-    post(n_delivered_ + lag, n_rows, exponent);
+    const std::uint64_t n_delivered = look();
+    make_room(1);
+    post(n_delivered, n_rows, exponent);
 }
 
 // --------------------------------------------------------------------------------------------------------------- state
 
 void Prioritized::save(double *weights, double *exponent, std::vector<Update> &pending) {
     const Lock lock(mutex_);
-    move_to(n_delivered_);
+    const std::uint64_t n_delivered = look();
+    move_to(n_delivered);
     pending.assign(updates_.begin() + static_cast<std::ptrdiff_t>(n_applied_), updates_.end());
-    for (Update &update : pending) update.due -= n_delivered_;
+    for (Update &update : pending) update.due -= n_delivered;
     std::memcpy(weights, fb_sum_tree_weights(&tree_), static_cast<std::size_t>(n_rows) * sizeof *weights);
     *exponent = exponent_;
     if (n_drawn_ > 0) move_to(n_drawn_ - 1);
@@ -140,6 +164,7 @@ void Prioritized::load(const double *weights, double exponent, const std::vector
     std::vector<Update> updates(pending);
     fb_sum_tree tree;
     if (!fb_sum_tree_init(&tree, weights, n_rows)) throw std::bad_alloc();
+    (void)begin_numbers();
     fb_sum_tree_free(&tree_);
     tree_ = tree;
     sum_ = 0;
@@ -147,18 +172,28 @@ void Prioritized::load(const double *weights, double exponent, const std::vector
     exponent_ = exponent;
     updates_.swap(updates);
     n_applied_ = 0;
-    ++n_epochs_;
-    n_drawn_ = n_delivered_ = 0;
 }
 
 std::uint64_t Prioritized::digest() {
     const Lock lock(mutex_);
-    move_to(n_delivered_);
+    const std::uint64_t n_delivered = look();
+    move_to(n_delivered);
     std::uint64_t digest = mixed(sum_ + mark_of(n_rows, exponent_)) + lag;
     for (std::size_t i = n_applied_; i < updates_.size(); ++i)
-        digest = mixed(digest ^ mark_of(updates_[i].row, updates_[i].value)) + (updates_[i].due - n_delivered_);
+        digest = mixed(digest ^ mark_of(updates_[i].row, updates_[i].value)) + (updates_[i].due - n_delivered);
     if (n_drawn_ > 0) move_to(n_drawn_ - 1);
     return mixed(digest);
+}
+
+void Prioritized::hold() {
+    mutex_.lock();
+    is_held_ = true;
+}
+
+void Prioritized::release() noexcept {
+    if (!is_held_) return;
+    is_held_ = false;
+    mutex_.unlock();
 }
 
 // --------------------------------------------------------------------------------------------------------------- draws
@@ -171,51 +206,56 @@ int Prioritized::begin_epoch(const fb_sampler *sampler, fb_key key, std::uint64_
     *state = begun;
     if (begun == nullptr) return FB_NO_MEMORY;
     const Lock lock(self->mutex_);
-    self->end_numbers();
     begun->sampler = self;
-    begun->number = ++self->n_epochs_;
+    begun->number = self->begin_numbers();
     fb_words_begin(&begun->words, key, epoch, FB_STREAM_PRIORITIZED);
     return 0;
 }
 
-int Prioritized::turn_to(void *state, std::uint64_t ticket) {
+int Prioritized::turn_to(void *state, std::uint64_t ticket, int waits) {
     const Epoch *epoch = static_cast<const Epoch *>(state);
     Prioritized *self = epoch->sampler;
-    const Lock lock(self->mutex_);
-    if (epoch->number != self->n_epochs_) return FB_SUPERSEDED;
+    std::unique_lock<std::mutex> lock(self->mutex_, std::defer_lock);
+    if (waits)
+        lock.lock();
+    else if (!lock.try_lock())
+        return FB_BUSY;
+    const std::uint64_t progress = self->progress_.load(std::memory_order_acquire);
+    if (epoch->number != (progress & ~kCount)) return FB_SUPERSEDED;
+    const std::uint64_t n_delivered = self->look(progress & kCount);
     self->move_to(ticket);
+    if (!(self->tree_.total > 0) && ticket == n_delivered && self->n_applied_ < self->updates_.size()) {
+        for (Update &update : self->updates_) update.due = std::min(update.due, ticket);
+        self->move_to(ticket);
+    }
     if (self->lag == 0) self->forget_before(ticket);
     self->n_drawn_ = ticket;
     if (!(self->tree_.total > 0)) return FB_ALL_ZERO;
     self->n_drawn_ = ticket + 1;
+    (void)lock.release();  // until end_turn()
     return 0;
 }
 
-void Prioritized::count_delivered(void *state, std::uint64_t n_tickets) {
+void Prioritized::end_turn(void *state) { static_cast<const Epoch *>(state)->sampler->mutex_.unlock(); }
+
+int Prioritized::count_delivered(void *state, std::uint64_t n_tickets) {
     const Epoch *epoch = static_cast<const Epoch *>(state);
-    Prioritized *self = epoch->sampler;
-    const Lock lock(self->mutex_);
-    if (epoch->number != self->n_epochs_) return;
-    self->n_delivered_ = n_tickets;
-    self->n_drawn_ = std::max(self->n_drawn_, n_tickets);
-    if (n_tickets > 0) self->forget_before(n_tickets - 1);  // the last one can be taken back
+    std::uint64_t before = epoch->sampler->progress_.load(std::memory_order_acquire);
+    do
+        if (epoch->number != (before & ~kCount)) return FB_SUPERSEDED;
+    while (!epoch->sampler->progress_.compare_exchange_weak(before, epoch->number + n_tickets));
+    return 0;
 }
 
 void Prioritized::draw_rows(void *state, std::uint64_t position, void *out, std::size_t n) {
     Epoch *epoch = static_cast<Epoch *>(state);
-    Prioritized *self = epoch->sampler;
     std::uint32_t *rows = static_cast<std::uint32_t *>(out);
     std::uint64_t words[kWordsAtOnce];
-    const Lock lock(self->mutex_);
-    if (!(self->tree_.total > 0)) {  // an epoch that was superseded since its turn: nobody will see its rows
-        std::fill(rows, rows + n, 0);
-        return;
-    }
     fb_words_seek(&epoch->words, position);
     while (n > 0) {
         const std::size_t count = fb_words_advance(&epoch->words, n, kWordsAtOnce);
         for (std::size_t i = 0; i < count; ++i) words[i] = fb_next(&epoch->words.rng);
-        fb_sum_tree_draw(&self->tree_, words, count, rows);
+        fb_sum_tree_draw(&epoch->sampler->tree_, words, count, rows);
         rows += count;
         n -= count;
     }
@@ -223,14 +263,14 @@ void Prioritized::draw_rows(void *state, std::uint64_t position, void *out, std:
 
 // (1 / (N P)) ^ exponent, with P = weight / total.
 void Prioritized::weigh_rows(void *state, std::uint64_t position, const void *rows, float *out, std::size_t n) {
-    Prioritized *self = static_cast<const Epoch *>(state)->sampler;
+    const Prioritized *self = static_cast<const Epoch *>(state)->sampler;
     (void)position;
-    const Lock lock(self->mutex_);
     const double *weights = fb_sum_tree_weights(&self->tree_);
     const double mean = self->tree_.total / static_cast<double>(self->tree_.n_positive);
     for (std::size_t i = 0; i < n; ++i) {
         const double ratio = mean / weights[static_cast<const std::uint32_t *>(rows)[i]];
-        out[i] = static_cast<float>(self->exponent_ == 1 ? ratio : std::pow(ratio, self->exponent_));
+        const double power = self->exponent_ == 1 ? ratio : std::pow(ratio, self->exponent_);
+        out[i] = static_cast<float>(std::min<double>(power, std::numeric_limits<float>::max()));
     }
 }
 

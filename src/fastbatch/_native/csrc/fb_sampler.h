@@ -46,14 +46,16 @@ struct fb_sampler {
      * from the same ticket on, whatever the timing. At most `lag` are drawn ahead of those that are asked for, and of
      * tickets that are put back rows are drawn anew. */
     size_t lag;
-    /* The next draws are for ticket number `ticket`. Returns 0, or why nothing can be drawn. */
-    int (*turn)(void *state, uint64_t ticket);
-    /* So many tickets were delivered. */
-    void (*delivered)(void *state, uint64_t n_tickets);
+    /* The next draws are for ticket number `ticket`; until rest() no update comes in between. Returns 0, or why nothing can
+     * be drawn; then there is no rest(). Only with `waits` it waits for updates that are being made. */
+    int (*turn)(void *state, uint64_t ticket, int waits);
+    void (*rest)(void *state);
+    /* So many tickets are delivered now. Waits for nobody. Returns 0, or FB_SUPERSEDED: they must not be. */
+    int (*delivered)(void *state, uint64_t n_tickets);
 };
 
-/* What turn() answers: all weights are 0; or a later epoch has begun, and this one is over. */
-enum { FB_ALL_ZERO = 1, FB_SUPERSEDED = 2 };
+/* What turn() answers: all weights are 0; a later epoch has begun, and this one is over; an update is being made. */
+enum { FB_ALL_ZERO = 1, FB_SUPERSEDED = 2, FB_BUSY = 3 };
 
 /* Fills the functions of a sampler that has no units, and `consecutive`. */
 FB_INLINE void fb_sampler_without_units(fb_sampler *sampler,
