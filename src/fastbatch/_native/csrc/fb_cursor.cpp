@@ -188,6 +188,7 @@ Status Cursor::draw(bool keeps_lock, bool may_prepare, Piece &piece) {
         is_drawn_ = true;
         return Status::kEnd;
     }
+    if (!draw_.is_live()) return draw_rows(cut, keeps_lock, may_prepare, piece);
     if (const int refusal = draw_.turn(n_taken_, !keeps_lock); refusal != 0)
         return refusal == FB_ALL_ZERO ? Status::kAllZero : refusal == FB_BUSY ? Status::kBusy : Status::kSuperseded;
     struct Turn {

@@ -18,6 +18,7 @@ Draw::Draw(const fb_sampler &sampler, void *order, Share share)
       order_(nullptr),
       share_(share),
       is_fed_(order == nullptr),
+      is_live_(order != nullptr && sampler.turn != nullptr),
       row_width_(sampler.wide ? sizeof(std::uint64_t) : sizeof(std::uint32_t)),
       burst_rows_(sampler.turn != nullptr ? 0 : kBurstRows) {
     if (order != nullptr && sampler_.unit_of != nullptr)

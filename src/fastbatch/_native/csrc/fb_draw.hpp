@@ -65,9 +65,9 @@ class Draw {
     }
     // Whether so many tickets may be delivered: not when a later epoch draws.
     bool tell_delivered(std::uint64_t n_tickets) const noexcept {
-        return !is_live() || sampler_.delivered(order_, n_tickets) == 0;
+        return !is_live_ || order_ == nullptr || sampler_.delivered(order_, n_tickets) == 0;
     }
-    bool is_live() const noexcept { return sampler_.turn != nullptr && order_ != nullptr; }
+    bool is_live() const noexcept { return is_live_; }
     // The order was released: no row can be drawn any more.
     bool is_released() const noexcept { return order_ == nullptr && !is_fed_; }
     // What undoes the weights of the first n rows of the window, which are drawn from `first` on.
@@ -125,7 +125,7 @@ class Draw {
     const fb_sampler &sampler_;
     void *order_;  // nullptr: fed, or released
     const Share share_;
-    const bool is_fed_;
+    const bool is_fed_, is_live_;
     const std::size_t row_width_;
     const std::size_t burst_rows_;
     std::vector<Unit> units_;
