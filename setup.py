@@ -67,7 +67,7 @@ EXTENSIONS = {
     "weighted": ["fb_alias.c", "fb_race.c", "fb_random.c", "fb_weighted.c"],
     "curriculum": ["fb_alias.c", "fb_curriculum.c", "fb_random.c"],
     "prioritized": ["fb_prioritized.cpp", "fb_random.c", "fb_sum_tree.c"],
-    "column": ["fb_concat.c", "fb_gather.c", "fb_importance.c", "fb_valid.c"],
+    "column": ["fb_concat.c", "fb_gather.c", "fb_importance.c", "fb_indexed.c", "fb_valid.c"],
     "structure": [],
     "engine": ENGINE,
     "batches": ENGINE,

@@ -12,14 +12,18 @@ from fastbatch._native.column import (
     ConcatColumn,
     GatherColumn,
     ImportanceColumn,
+    IndexedColumn,
     RowNumberColumn,
     ValidColumn,
     dlpack_type_of,
 )
 from fastbatch._native.structure import LEAF, Structure, flatten
+from fastbatch._native.take import take
 from fastbatch.concatenation import Concat
-from fastbatch.delivery import OUTPUTS, is_array, source_of, wrapper_for
+from fastbatch.containers import opened
+from fastbatch.delivery import OUTPUTS, Source, is_array, source_of, wrapper_for
 from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
+from fastbatch.picking import Picked
 
 
 class Columns(NamedTuple):
@@ -50,7 +54,7 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
     """
     if output is not None and output not in OUTPUTS:
         raise ValueError(f"output must be one of {', '.join(map(repr, OUTPUTS))} or None, got {output!r}")
-    structure, leaves, paths = flatten(data, is_column)
+    structure, leaves, paths = flatten(data, is_column, opened)
     if not leaves:
         raise ValueError(f"data must hold at least one array, got {data!r}")
     columns: list[Column] = []
@@ -75,17 +79,20 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
 
 def is_column(leaf: object) -> bool:
     """Whether an object is one column rather than a structure of them."""
-    return isinstance(leaf, Concat) or is_array(leaf)
+    return isinstance(leaf, (Concat, Picked)) or is_array(leaf)
 
 
 def _make_column(leaf: Any, path: str) -> tuple[Column, str, str, list[tuple[str, MappedFile]]]:
     """A column, the framework of its data, what had to be copied of it, and the files that it is read from."""
+    if isinstance(leaf, Picked):
+        inner, framework, copied, files = _make_column(leaf.array, path)
+        return IndexedColumn(inner, leaf.rows), framework, copied, files
     parts = leaf.arrays if isinstance(leaf, Concat) else (leaf,)
     names = [f"{path}: array {i} of concat" for i in range(len(parts))] if isinstance(leaf, Concat) else [path]
     for part, name in zip(parts, names, strict=True):
-        if not is_array(part):
+        if not is_array(part.array if isinstance(part, Picked) else part):
             raise TypeError(f"{name} must be an array, got {type(part).__name__}")
-    sources = [source_of(part) for part in parts]
+    sources = [_source_of_part(part) for part in parts]
     taken = [_with_contiguous_rows(source.array, name) for source, name in zip(sources, names, strict=True)]
     arrays = [array for array, _ in taken]
     copies = [
@@ -106,6 +113,13 @@ def _make_column(leaf: Any, path: str) -> tuple[Column, str, str, list[tuple[str
     found = zip(names, map(mapped_file, arrays), strict=True)
     files = [(name, file) for name, file in found if file is not None]
     return column, sources[0].framework, "; ".join(copies), files
+
+
+def _source_of_part(part: Any) -> Source:
+    if not isinstance(part, Picked):
+        return source_of(part)
+    source = source_of(part.array)
+    return source._replace(array=take(source.array, part.rows), copied="it is some rows of an array, and more follow")
 
 
 def with_weights(columns: Columns, importances: np.ndarray | None) -> Columns:

@@ -10,6 +10,7 @@ import numpy as np
 from fastbatch._native.structure import flatten
 from fastbatch.columns import is_column
 from fastbatch.concatenation import Concat
+from fastbatch.containers import is_container
 from fastbatch.mapped_files import address_range, file_beneath
 
 
@@ -44,7 +45,7 @@ class FileReference:
 
 def by_reference(data: Any) -> Any:
     """The data with `FileReference`s where arrays view a memmap that knows its path."""
-    structure, leaves, _ = flatten(data, is_column)
+    structure, leaves, _ = flatten(data, lambda leaf: is_container(leaf) or is_column(leaf))
     return structure, [_reference(leaf) for leaf in leaves]
 
 

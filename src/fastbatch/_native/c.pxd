@@ -251,6 +251,16 @@ cdef extern from "fb_gather.h" nogil:
     uint64_t fb_row_number_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 
+cdef extern from "fb_indexed.h" nogil:
+    ctypedef struct fb_indexed_column:
+        fb_column column
+        const fb_column *inner
+        const void *rows
+        int inner_wide
+
+    uint64_t fb_indexed_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
 cdef extern from "fb_concat.h" nogil:
     ctypedef struct fb_concat_column:
         fb_column column

@@ -5,8 +5,8 @@ cimport numpy as cnp
 
 from fastbatch._native.array cimport require_plain, row_nbytes_of, rows_are_contiguous
 from fastbatch._native.c cimport (
-    fb_column, fb_concat_column, fb_concat_fill, fb_gather_column, fb_gather_fill, fb_importance_fill, fb_prefetching,
-    fb_row_number_fill, fb_source, fb_valid_column, fb_valid_fill
+    FB_NARROW_ROWS, fb_column, fb_concat_column, fb_concat_fill, fb_gather_column, fb_gather_fill, fb_importance_fill,
+    fb_indexed_column, fb_indexed_fill, fb_prefetching, fb_row_number_fill, fb_source, fb_valid_column, fb_valid_fill
 )
 
 from libc.stdint cimport uint64_t
@@ -138,6 +138,46 @@ cdef class ConcatColumn(Column):
         self.storage.parts = parts
         self.storage.starts = <const uint64_t *>cnp.PyArray_DATA(self.starts)
         self.storage.n_parts = len(full)
+        self.column = &self.storage.column
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class IndexedColumn(Column):
+    """Some rows of another column: row i is its row rows[i].
+
+    Parameters
+    ----------
+    inner : Column
+    rows : uint32 of shape (n,), or uint64 where the inner column has 2**32 rows or more
+        As `check_rows` gives them; nobody may write them any more.
+    """
+
+    cdef fb_indexed_column storage
+    cdef readonly Column inner
+    cdef readonly cnp.ndarray rows
+
+    def __cinit__(self, Column inner not None, cnp.ndarray rows not None):
+        if inner.n_rows is None:
+            raise ValueError("inner must have a number of rows")
+        wide = inner.n_rows >= FB_NARROW_ROWS
+        if rows.dtype != (np.uint64 if wide else np.uint32) or not cnp.PyArray_ISCARRAY_RO(rows) or rows.ndim != 1:
+            raise ValueError(f"rows must be a contiguous array of row numbers, got {rows.dtype}")
+        if rows.shape[0] > 0 and np.max(rows) >= inner.n_rows:
+            raise ValueError(f"rows must be below {inner.n_rows}, got {np.max(rows)}")
+        self.inner = inner
+        self.rows = rows
+        self.dtype = inner.dtype
+        self.n_rows = rows.shape[0]
+        self.row_shape = inner.row_shape
+        self.dlpack_type = inner.dlpack_type
+        self.blocking = inner.blocking
+        self.kernel = f"{inner.kernel}, of picked rows"
+        self.storage.column.fill = fb_indexed_fill
+        self.storage.column.row_nbytes = inner.column.row_nbytes
+        self.storage.inner = inner.column
+        self.storage.rows = cnp.PyArray_DATA(rows)
+        self.storage.inner_wide = wide
         self.column = &self.storage.column
 
 

@@ -50,6 +50,12 @@ cdef class Structure:
     def __reduce__(self):
         return Structure, (self.kind, self.children, self.keys, self.factory)
 
+    def __eq__(self, other):
+        return isinstance(other, Structure) and self.__reduce__() == other.__reduce__()
+
+    def __hash__(self):
+        return hash(self.__reduce__())
+
     def unflatten(self, leaves):
         """The tree over `leaves`, from left to right."""
         if len(leaves) != self.n_leaves:
@@ -89,13 +95,15 @@ cdef enum:
     MAX_DEPTH = 32
 
 
-def flatten(data, is_leaf, path="data", int depth=0):
+def flatten(data, is_leaf, opened=None, path="data", int depth=0):
     """The structure of `data`, its leaves and their paths, from left to right.
 
     Parameters
     ----------
     is_leaf : callable
         Whether an object is an array; asked first.
+    opened : callable, optional
+        What an object stands for, given its path: the object itself, or another one that is flattened in its place.
     path : str
         What to call the root in messages.
     depth : int
@@ -107,6 +115,8 @@ def flatten(data, is_leaf, path="data", int depth=0):
     leaves : list
     paths : list of str
     """
+    if opened is not None:
+        data = opened(data, path)
     if is_leaf(data):
         return LEAF, [data], [path]
     if depth == MAX_DEPTH:
@@ -132,7 +142,7 @@ def flatten(data, is_leaf, path="data", int depth=0):
                         f"got {type(data).__name__}")
     structures, leaves, paths = [], [], []
     for item_path, item in items:
-        structure, below, paths_below = flatten(item, is_leaf, item_path, depth + 1)
+        structure, below, paths_below = flatten(item, is_leaf, opened, item_path, depth + 1)
         structures.append(structure)
         leaves += below
         paths += paths_below

@@ -23,7 +23,7 @@ class Source(NamedTuple):
 
 def is_array(leaf: object) -> bool:
     """Whether an object is one array rather than a structure of them."""
-    if isinstance(leaf, np.ndarray) or hasattr(leaf, "__dlpack__"):
+    if isinstance(leaf, (np.ndarray, Source)) or hasattr(leaf, "__dlpack__"):
         return True
     if isinstance(leaf, (str, bytes)):
         return False
@@ -42,6 +42,8 @@ def source_of(leaf: Any) -> Source:
     TypeError, ValueError
         Not on the CPU, or of a dtype that has no place in memory of its own.
     """
+    if isinstance(leaf, Source):
+        return leaf
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(leaf, torch.Tensor):
         from fastbatch.delivery.torch import source_of_tensor

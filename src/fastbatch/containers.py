@@ -1,0 +1,228 @@
+"""What other libraries keep arrays in, opened into structures of arrays: without a copy where that can be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastbatch.concatenation import Concat
+from fastbatch.delivery import Source
+from fastbatch.picking import Picked
+
+
+def opened(data: Any, path: str) -> Any:
+    """The arrays in a container of another library, or a structure of them; anything else as it is.
+
+    Parameters
+    ----------
+    path : str
+        What to call it in messages.
+
+    Raises
+    ------
+    TypeError
+        It yields what it holds one by one, or lazily.
+    ValueError
+        A column has nulls, which arrays have not; two have one name.
+    OSError
+        A file cannot be read.
+    """
+    if isinstance(data, (str, os.PathLike)):
+        return _open_file(data)
+    for base in type(data).__mro__[:-1]:
+        opener = OPENERS.get(base.__module__.partition(".")[0])
+        if opener is not None:
+            return opener(data, path)
+    return data
+
+
+def is_container(data: Any) -> bool:
+    """Whether `opened` makes something else of it."""
+    return isinstance(data, (str, os.PathLike)) or any(
+        base.__module__.partition(".")[0] in OPENERS for base in type(data).__mro__[:-1]
+    )
+
+
+def _named(names: list[Any], columns: list[Any], path: str) -> dict[Any, Any]:
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{path} must not have two columns of one name, got {twice!r} twice")
+    return dict(zip(names, columns, strict=True))
+
+
+def _parts(parts: list[Any]) -> Any:
+    """One array, or several as one column."""
+    return parts[0] if len(parts) == 1 else Concat(parts)
+
+
+def _refuse_nulls(n_nulls: int, path: str) -> None:
+    if n_nulls:
+        raise ValueError(f"{path} must have no nulls, got {n_nulls}: fill them, or drop these rows")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Files
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _open_file(name: str | os.PathLike[str]) -> Any:
+    """A .npy file mapped, a .npz file read; another path as it is."""
+    suffix = os.path.splitext(os.fspath(name))[1]
+    if suffix == ".npy":
+        return np.load(name, mmap_mode="r")
+    if suffix == ".npz":
+        with np.load(name) as arrays:
+            return dict(arrays)
+    return name
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tables
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _open_pandas(data: Any, path: str) -> Any:
+    if hasattr(data, "columns"):
+        names = list(data.columns)
+        return _named(names, [_open_pandas(data.iloc[:, i], f"{path}[{name!r}]") for i, name in enumerate(names)], path)
+    if not hasattr(data, "to_numpy"):
+        return data
+    array = data.to_numpy()
+    return (
+        array if isinstance(data.dtype, np.dtype) else Source(array, "numpy", copied=f"pandas holds it as {data.dtype}")
+    )
+
+
+def _open_polars(data: Any, path: str) -> Any:
+    if hasattr(data, "collect"):
+        raise TypeError(f"{path} must be in memory, got a {type(data).__name__}: use collect()")
+    if hasattr(data, "get_columns"):
+        columns = data.get_columns()
+        names = [column.name for column in columns]
+        return _named(names, [_open_polars(column, f"{path}[{column.name!r}]") for column in columns], path)
+    if not hasattr(data, "get_chunks"):
+        return data
+    _refuse_nulls(data.null_count(), path)
+    return _parts([_open_polars_chunk(chunk) for chunk in data.get_chunks()])
+
+
+def _open_polars_chunk(chunk: Any) -> Any:
+    try:
+        return chunk.to_numpy(allow_copy=False)
+    except RuntimeError:
+        return Source(chunk.to_numpy(), "numpy", copied=f"polars holds it as {chunk.dtype}")
+
+
+def _open_arrow(data: Any, path: str) -> Any:
+    if hasattr(data, "column_names"):
+        names = list(data.column_names)
+        return _named(names, [_open_arrow(data.column(i), f"{path}[{name!r}]") for i, name in enumerate(names)], path)
+    if hasattr(data, "chunks"):
+        _refuse_nulls(data.null_count, path)
+        chunks = [chunk for chunk in data.chunks if len(chunk) > 0] or [data.combine_chunks()]
+        return _parts([_open_arrow_chunk(chunk) for chunk in chunks])
+    if not hasattr(data, "null_count"):
+        return data
+    _refuse_nulls(data.null_count, path)
+    return _open_arrow_chunk(data)
+
+
+def _open_arrow_chunk(chunk: Any) -> Any:
+    if hasattr(chunk, "to_numpy_ndarray"):  # tensors of one shape
+        return chunk.to_numpy_ndarray()
+    if hasattr(chunk, "storage"):  # another extension type
+        return _open_arrow_chunk(chunk.storage)
+    if hasattr(chunk.type, "list_size"):
+        values = _open_arrow_chunk(chunk.flatten())
+        array = values.array if isinstance(values, Source) else values
+        array = array.reshape(len(chunk), chunk.type.list_size, *array.shape[1:])
+        return values._replace(array=array) if isinstance(values, Source) else array
+    try:
+        return chunk.to_numpy(zero_copy_only=True)
+    except ValueError:  # pyarrow.ArrowInvalid is one
+        return Source(chunk.to_numpy(zero_copy_only=False), "numpy", copied=f"Arrow holds it as {chunk.type}")
+
+
+def _open_dataset(data: Any, path: str) -> Any:
+    """A Hugging Face Dataset, whatever its format: the Arrow table beneath it, and the rows that it has of that."""
+    if isinstance(data, dict):  # of Datasets
+        return data
+    if not hasattr(data, "data"):
+        return _refuse_lazy(data, path)
+    columns = _open_arrow(data.data.table, path)
+    columns = {name: columns[name] for name in data.column_names}
+    if data._indices is None:
+        return columns
+    rows = data._indices.column(0).to_numpy()
+    return {name: _picked(column, rows) for name, column in columns.items()}
+
+
+def _refuse_lazy(data: Any, path: str) -> Any:
+    raise TypeError(
+        f"{path} must be in memory or mapped, got a {type(data).__name__}, which yields its rows one by one"
+    )
+
+
+def _picked(column: Any, rows: np.ndarray) -> Any:
+    return Picked(column.array, column.rows[rows]) if isinstance(column, Picked) else Picked(column, rows)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Arrays with more to them
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _open_xarray(data: Any, path: str) -> Any:
+    if hasattr(data, "data_vars"):
+        return {name: _open_xarray(data[name], f"{path}[{name!r}]") for name in data.data_vars}
+    if not hasattr(data, "data"):
+        return data
+    if isinstance(data.data, np.ndarray):
+        return data.data
+    return Source(data.to_numpy(), "numpy", copied=f"xarray holds it as {type(data.data).__name__}")
+
+
+def _open_zarr(data: Any, path: str) -> Any:
+    if hasattr(data, "arrays"):
+        return {name: _open_zarr(array, f"{path}[{name!r}]") for name, array in data.arrays()}
+    if not hasattr(data, "chunks"):
+        return data
+    return Source(np.asarray(data[...]), "numpy", copied="zarr holds it in compressed chunks")
+
+
+def _open_torch(data: Any, path: str) -> Any:
+    """The datasets of torch.utils.data that hold tensors."""
+    if hasattr(data, "tensors") and isinstance(data.tensors, tuple):
+        return data.tensors
+    if hasattr(data, "datasets") and hasattr(data, "cumulative_sizes"):
+        parts = [opened(part, f"{path}.datasets[{i}]") for i, part in enumerate(data.datasets)]
+        columns = [part if isinstance(part, tuple) else (part,) for part in parts]
+        if len({len(of_part) for of_part in columns}) > 1:
+            raise ValueError(f"{path}.datasets must have equally many tensors each, got {[len(c) for c in columns]}")
+        whole = tuple(Concat(of_column) for of_column in zip(*columns, strict=True))
+        return whole if isinstance(parts[0], tuple) else whole[0]
+    if hasattr(data, "dataset") and hasattr(data, "indices"):
+        rows = np.asarray(data.indices)
+        inside = opened(data.dataset, f"{path}.dataset")
+        if isinstance(inside, tuple):
+            return tuple(_picked(column, rows) for column in inside)
+        return _picked(inside, rows)
+    if any(base.__module__.startswith("torch.utils.data") for base in type(data).__mro__):
+        raise TypeError(
+            f"{path} must be an array, or hold arrays, got {type(data).__name__}: fastbatch.materialize reads it once"
+        )
+    return data
+
+
+OPENERS: dict[str, Callable[[Any, str], Any]] = {
+    "pandas": _open_pandas,
+    "polars": _open_polars,
+    "pyarrow": _open_arrow,
+    "datasets": _open_dataset,
+    "xarray": _open_xarray,
+    "zarr": _open_zarr,
+    "torch": _open_torch,
+}
