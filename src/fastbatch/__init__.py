@@ -6,6 +6,7 @@ from fastbatch._native.shuffle import shuffle
 from fastbatch._native.take import take
 from fastbatch.concatenation import concat
 from fastbatch.loader import Loader
+from fastbatch.materializing import materialize
 from fastbatch.samplers import (
     Balanced,
     Blocks,
@@ -37,6 +38,7 @@ __all__ = [
     "Subset",
     "Weighted",
     "concat",
+    "materialize",
     "pacing",
     "permutation",
     "shuffle",
