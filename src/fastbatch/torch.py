@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
@@ -94,11 +94,31 @@ class LoaderDataset(IterableDataset[Any]):  # type: ignore[misc]
         self.loader.set_epoch(epoch)
 
 
-def as_dataloader(loader: Loader) -> DataLoader[Any]:
+class LoaderDataLoader(DataLoader[Any]):  # type: ignore[misc]
+    """What `as_dataloader` gives: a DataLoader whose state is that of its Loader."""
+
+    def __init__(self, loader: Loader) -> None:
+        super().__init__(LoaderDataset(loader), batch_size=None, collate_fn=as_it_is)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The Loader's."""
+        return cast(dict[str, Any], self.dataset.loader.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next iterator begin where `state` was taken."""
+        self.dataset.loader.load_state_dict(state)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iterator begin this epoch."""
+        self.dataset.set_epoch(epoch)
+
+
+def as_dataloader(loader: Loader) -> LoaderDataLoader:
     """A torch DataLoader that gives the batches of a Loader, for whatever insists on one.
 
-    Its batches, their number and their order are the Loader's, which may be asked for its state, its statistics, or
-    another batch size meanwhile. Ranks are the Loader's as well: tell it, not the trainer, to share the data.
+    Its batches, their number, their order and its state are the Loader's, so that trainers that save the state of a
+    DataLoader, as Lightning does, resume at the next row. Ranks are the Loader's as well: tell it, not the trainer, to
+    share the data.
 
     Parameters
     ----------
@@ -116,4 +136,4 @@ def as_dataloader(loader: Loader) -> DataLoader[Any]:
     """
     if not isinstance(loader, Loader):
         raise TypeError(f"loader must be a fastbatch.Loader, got {type(loader).__name__}")
-    return DataLoader(LoaderDataset(loader), batch_size=None, collate_fn=as_it_is)
+    return LoaderDataLoader(loader)
