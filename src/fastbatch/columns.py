@@ -32,6 +32,7 @@ class Columns(NamedTuple):
     structure: Structure
     columns: list[Column]
     wraps: list[Callable[[object], Any] | None]
+    frameworks: list[str]  # of each column's batches
     paths: list[str]
     notes: list[str]  # for each column: a copy that had to be made, or ""
     files: list[tuple[str, MappedFile]]  # path and file of each column that is read from one, to be checked every epoch
@@ -58,7 +59,7 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
     if not leaves:
         raise ValueError(f"data must hold at least one array, got {data!r}")
     columns: list[Column] = []
-    wraps, notes, files = [], [], []
+    wraps, frameworks, notes, files = [], [], [], []
     n_rows = -1
     for leaf, path in zip(leaves, paths, strict=True):
         column, framework, note, read = _make_column(leaf, path)
@@ -71,9 +72,10 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
             raise TypeError(f"{path}: NumPy has no bfloat16; use output='torch', or convert the data")
         columns.append(column)
         wraps.append(wrapper_for(framework, column.dtype, column.dlpack_type))
+        frameworks.append(framework)
         notes.append(note)
         files += read
-    made = Columns(structure, columns, wraps, paths, notes, files, n_rows)
+    made = Columns(structure, columns, wraps, frameworks, paths, notes, files, n_rows)
     return _with_column(made, "rows", RowNumberColumn(), "rows=True") if rows else made
 
 
@@ -151,11 +153,16 @@ def with_valid(columns: Columns, length: int) -> Columns:
 
 def _with_column(columns: Columns, name: str, column: Column, why: str) -> Columns:
     """One more column, whose batches are of the framework that those of the others are of."""
-    in_torch = all(wrap is not None for wrap in columns.wraps)
+    framework = columns.frameworks[0] if len(set(columns.frameworks)) == 1 else "numpy"
+    try:
+        wrap = wrapper_for(framework, column.dtype, column.dlpack_type)
+    except TypeError:  # JAX has 64-bit integers only where it is told to
+        framework, wrap = "numpy", None
     return columns._replace(
         structure=with_leaf(columns.structure, name, why),
         columns=[*columns.columns, column],
-        wraps=[*columns.wraps, wrapper_for("torch" if in_torch else "numpy", column.dtype, column.dlpack_type)],
+        wraps=[*columns.wraps, wrap],
+        frameworks=[*columns.frameworks, framework],
         paths=[*columns.paths, name],
         notes=[*columns.notes, ""],
     )

@@ -34,7 +34,7 @@ def explain(
         nbytes = f"{column.row_nbytes:,} bytes per row"
         if batch_size is not None:
             nbytes += f", {column.row_nbytes * batch_size:,} per batch"
-        kind = "NumPy array" if columns.wraps[i] is None else "torch tensor"
+        kind = {"numpy": "NumPy array", "torch": "torch tensor", "jax": "jax.Array"}[columns.frameworks[i]]
         source = " from a mapped file" if column.blocking else ""
         lines.append(
             f"{path}: {column.kernel}{source}, {column.dtype} {column.row_shape}, {nbytes}, handed over as {kind}"

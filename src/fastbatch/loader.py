@@ -79,8 +79,9 @@ class Loader:
         Whether each batch carries its row numbers (int64): one more element of a tuple or list, the second of a pair
         where data is a bare array, the key "rows" of a dict (which namedtuples and dataclasses become). With a sampler
         that has weights, "weights" (float32) in the same way: what undoes that some rows come more often.
-    output : {"numpy", "torch"}, optional
-        What batches are made of. None: arrays for arrays, tensors for tensors.
+    output : {"numpy", "torch", "jax"}, optional
+        What batches are made of. None: arrays for arrays, tensors for tensors. A jax.Array on the CPU is the buffer
+        itself, which stays as it is for as long as JAX holds it.
     threads : int, optional
         Native threads that fill batches ahead of whoever iterates, without the GIL; 0 for none. None tries it out on
         the first batches, on the cores that this process may use, and keeps what is faster (`explain` says which).

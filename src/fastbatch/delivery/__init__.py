@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 #: The frameworks a batch can be handed over to.
-OUTPUTS = ("numpy", "torch")
+OUTPUTS = ("numpy", "torch", "jax")
+
+#: DLPack's type of bfloat16, which NumPy lacks: such elements travel as 16-bit integers.
+BFLOAT16 = (4, 16, 1)
 
 
 class Source(NamedTuple):
@@ -70,6 +73,10 @@ def wrapper_for(
     """
     if output == "numpy":
         return None
-    from fastbatch.delivery.torch import wrapper
+    if output == "jax":
+        from fastbatch.delivery import jax
 
-    return wrapper(dtype, dlpack_type)
+        return jax.wrapper(dtype, dlpack_type)
+    from fastbatch.delivery import torch
+
+    return torch.wrapper(dtype, dlpack_type)

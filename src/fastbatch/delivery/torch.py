@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fastbatch.delivery import Source
-
-#: DLPack's type of bfloat16, which NumPy lacks: such tensors travel as 16-bit integers.
-BFLOAT16 = (4, 16, 1)
+from fastbatch.delivery import BFLOAT16, Source
 
 
 def source_of_tensor(tensor: Any) -> Source:

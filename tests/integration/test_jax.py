@@ -1,0 +1,95 @@
+"""JAX: batches of jax.Arrays, which are the buffers themselves."""
+
+import gc
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import fastbatch as fb
+
+N = 640
+X, Y = np.arange(16.0 * N, dtype=np.float32).reshape(N, 16), np.arange(N, dtype=np.int32)
+
+
+def loader_of(data=None, **options):
+    return fb.Loader((X, Y) if data is None else data, 64, shuffle=True, seed=1, output="jax", **options)
+
+
+def live(loader):
+    return [alive for alive, _ in loader._engine.buffers()]
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_batches_are_jax_arrays_with_the_rows_of_numpys(threads):
+    loader, expected = loader_of(threads=threads), fb.Loader((X, Y), 64, shuffle=True, seed=1)
+    for _ in range(2):
+        for mine, theirs in zip(loader, expected, strict=True):
+            for left, right in zip(mine, theirs, strict=True):
+                assert isinstance(left, jax.Array)
+                assert left.dtype == right.dtype
+                assert np.array_equal(left, right)
+    assert "handed over as jax.Array" in loader.explain()
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_buffer_stays_as_it_is_for_as_long_as_jax_holds_it(threads):
+    loader = loader_of(threads=threads, prefetch=4 if threads else None)
+    addresses, held = set(), []
+    for epoch in range(3):
+        for x, y in loader:
+            held.append((x, y, x * 2, jnp.reshape(x, (-1,)), epoch))
+            addresses.add(x.unsafe_buffer_pointer())
+    assert len(addresses) == 30  # no two share memory
+    assert all(address % 64 == 0 for address in addresses)
+    for epoch in range(3):
+        order = fb.Shuffle(N).order(1, epoch).reshape(-1, 64)
+        for rows, (x, y, twice, flat, _) in zip(order, (kept for kept in held if kept[4] == epoch), strict=True):
+            assert np.array_equal(x, X[rows])
+            assert np.array_equal(y, Y[rows])
+            assert np.array_equal(twice, 2 * X[rows])
+            assert np.array_equal(flat, X[rows].ravel())
+    assert min(live(loader)) >= 30
+    del held, x, y, twice, flat
+    gc.collect()
+    assert max(live(loader)) <= 16  # what is idle is kept, the rest is freed
+
+
+def test_nothing_is_copied_and_memory_is_used_again():
+    loader = loader_of(threads=0)
+    addresses = set()
+    for _ in range(5):
+        for x, _y in loader:
+            x.block_until_ready()
+            addresses.add(x.unsafe_buffer_pointer())
+    assert len(addresses) <= 4
+
+
+def test_work_that_jax_has_not_begun_keeps_its_batch():
+    step = jax.jit(lambda total, x: total + jnp.sin(x).sum())
+    totals = []
+    for threads in (0, 2):
+        total = jnp.float32(0)
+        for x, _ in loader_of(threads=threads):
+            total = step(total, x)  # asynchronous: x is gone from here before it is read
+        totals.append(float(total))
+    assert totals[0] == totals[1] == pytest.approx(float(np.sin(X).sum()), rel=1e-3)
+
+
+def test_what_jax_has_no_dtype_for_is_refused_and_row_numbers_are_numpys():
+    with pytest.raises(TypeError, match="JAX has no dtype for float64, or only with jax_enable_x64; convert the data"):
+        loader_of(np.arange(10.0))
+    x, rows = next(iter(loader_of(X, rows=True)))
+    assert isinstance(rows, np.ndarray)
+    assert np.array_equal(x, X[rows])
+    half = next(iter(loader_of(X.astype(np.float16))))
+    assert half.dtype == jnp.float16
+    flags = next(iter(loader_of(Y % 2 == 0)))
+    assert flags.dtype == jnp.bool_
+
+
+def test_bfloat16_tensors_of_torch_become_bfloat16():
+    torch = pytest.importorskip("torch")
+    batch = next(iter(loader_of(torch.arange(N).to(torch.bfloat16))))
+    assert batch.dtype == jnp.bfloat16
