@@ -704,7 +704,7 @@ def test_a_function_without_a_name_cannot_be_pickled():
 
 
 FORK = """
-import faulthandler, os, threading
+import faulthandler, os, threading, time
 import numpy as np
 import fastbatch as fb
 
@@ -722,7 +722,8 @@ next(begun)
 asking = threading.Thread(target=list, args=(begun,), daemon=True)  # which holds the iterator's lock
 asking.start()
 assert entered.wait(60)
-state = loader.state_dict()["position"]
+while (state := loader.state_dict()["position"]) < 40:  # until it has all batches before the one that it waits for
+    time.sleep(0.001)
 for _ in range(5):
     child = os.fork()
     if child == 0:
