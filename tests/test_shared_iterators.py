@@ -106,3 +106,11 @@ def test_threads_may_share_an_iterator_over_a_users_sampler():
     run_threads(*[partial(got.extend, shared)] * 4)
     assert len(got) == 429
     assert sorted(batch[0] for batch in got) == list(range(0, 3000, 7))
+
+
+def test_threads_may_begin_an_epoch_of_a_users_sampler_together():
+    for _ in range(300):
+        shared = iter(fb.Loader(np.arange(8), 2, sampler=Anew(lambda: iter(range(8))), threads=0))
+        got = []
+        run_threads(*[partial(got.extend, shared)] * 3)
+        assert sorted(batch[0] for batch in got) == [0, 2, 4, 6]

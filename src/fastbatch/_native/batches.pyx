@@ -463,14 +463,13 @@ cdef class Batches:
         bool
             False if they come from somewhere already: a signal handler was quicker.
         """
+        feeding = threading.RLock() if feeder is not None else None
+        turn = threading.RLock() if before is not None else None
         if self.epoch is not None:
             return False
-        self.epoch = epoch
+        self.feeder, self.feeding, self.before, self.turn = feeder, feeding, before, turn
+        self.epoch = epoch  # the last: other threads go on when they see it
         self.begin = None  # no way back to whoever holds this iterator
-        self.feeder = feeder
-        self.feeding = threading.RLock() if feeder is not None else None
-        self.before = before
-        self.turn = threading.RLock() if before is not None else None
         return True
 
     @property
