@@ -30,20 +30,21 @@ def opened(data: Any, path: str) -> Any:
     OSError
         A file cannot be read.
     """
-    if isinstance(data, (str, os.PathLike)):
-        return _open_file(data)
-    for base in type(data).__mro__[:-1]:
-        opener = OPENERS.get(base.__module__.partition(".")[0])
-        if opener is not None:
-            return opener(data, path)
-    return data
+    opener = _opener_of(data)
+    return data if opener is None else opener(data, path)
 
 
 def is_container(data: Any) -> bool:
     """Whether `opened` makes something else of it."""
-    return isinstance(data, (str, os.PathLike)) or any(
-        base.__module__.partition(".")[0] in OPENERS for base in type(data).__mro__[:-1]
-    )
+    return _opener_of(data) is not None
+
+
+def _opener_of(data: Any) -> Callable[[Any, str], Any] | None:
+    """That of the first library that the object's class, or one beneath it, is of."""
+    if isinstance(data, (str, os.PathLike)):
+        return _open_file
+    libraries = (base.__module__.partition(".")[0] for base in type(data).__mro__[:-1])
+    return next((OPENERS[library] for library in libraries if library in OPENERS), None)
 
 
 def _named(names: list[Any], columns: list[Any], path: str) -> dict[Any, Any]:
@@ -68,7 +69,7 @@ def _refuse_nulls(n_nulls: int, path: str) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _open_file(name: str | os.PathLike[str]) -> Any:
+def _open_file(name: str | os.PathLike[str], path: str) -> Any:
     """A .npy file mapped, a .npz file read; another path as it is."""
     suffix = os.path.splitext(os.fspath(name))[1]
     if suffix == ".npy":

@@ -51,14 +51,14 @@ def _before_fork() -> None:
         held._before_fork()
 
 
-def _after_fork_in_parent() -> None:
+def _release_held() -> None:
     for held in list(_HELD):
         held._after_fork()
     _forking.release()
 
 
 def _after_fork() -> None:
-    _after_fork_in_parent()
+    _release_held()
     count_fork()
     errors = []
     for loader in list(_ALL):
@@ -78,4 +78,4 @@ def _at_exit() -> None:
 
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_release_held, after_in_child=_after_fork)

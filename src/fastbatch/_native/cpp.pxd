@@ -111,6 +111,7 @@ cdef extern from "fb_prioritized.hpp" namespace "fb" nogil:
         void update_exponent(double exponent) except +
         void save(double *weights, double *exponent, vector[Update] &pending) except +
         void load(const double *weights, double exponent, const vector[Update] &pending) except +
+        double exponent()
         uint64_t digest()
         void hold()
         void release()

@@ -137,6 +137,14 @@ cdef class Prioritized(Sampler):
             self.live_sampler.load(weights_data, exponent, pending)
 
     @property
+    def exponent(self):
+        """That of the next batch."""
+        cdef double exponent
+        with nogil:
+            exponent = self.live_sampler.exponent()
+        return exponent
+
+    @property
     def digest(self):
         """A number that is equal for equal saves."""
         cdef uint64_t digest

@@ -35,6 +35,8 @@ class Prioritized(Sampler):
     A draw and an update go down a tree of sums [1]_ of 16 children to a node: 9 bytes per row, made once. Sums are of
     float64, always added in the same order, so that no error grows. The stream is sfc64, keyed by Philox.
 
+    `order` is that of an epoch that is drawn from the present weights as a whole; ValueError where all are 0.
+
     With ``Loader(..., rows=True)`` each batch carries "weights" (float32): ``(1 / (N * P)) ** exponent`` of each row,
     where P is its probability when it was drawn, and N how many rows had a weight. They undo, in a mean over many
     batches, that some rows come more often; in part with an exponent below 1.
@@ -137,7 +139,7 @@ class Prioritized(Sampler):
     @property
     def exponent(self) -> float:
         """Of the weights that batches carry; of the next batch."""
-        return self.native.save()[1]
+        return self.native.exponent
 
     @exponent.setter
     def exponent(self, exponent: float) -> None:
@@ -162,32 +164,12 @@ class Prioritized(Sampler):
             else "in no memory; updates apply at once"
         )
 
-    def order(self, seed: int, epoch: int) -> np.ndarray:
-        """The whole order of one epoch, if all of it were drawn from the present weights.
-
-        Parameters
-        ----------
-        seed, epoch : int
-            Not negative.
-
-        Returns
-        -------
-        int64 of shape (len,)
-
-        Raises
-        ------
-        TypeError
-            Not integers.
-        ValueError
-            Negative, or an epoch beyond 64 bits; or all weights are 0.
-        MemoryError
-            There is none for the order.
-        """
+    def _frozen_at(self, epoch: int) -> NativePrioritized:
+        """The present weights, from which all of an epoch is drawn."""
         weights, exponent, *_ = self.native.save()
         if not weights.any() and len(self) > 0:
             raise ValueError("weights must not all be 0 when rows are drawn: no row can be")
-        frozen = Prioritized(weights, exponent=exponent, num_samples=len(self))
-        return Sampler.order(frozen, seed, epoch)
+        return NativePrioritized(weights, len(self), exponent, 0)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Weights, exponent and updates to come, as arrays: ``numpy.savez(path, **sampler.state_dict())``.

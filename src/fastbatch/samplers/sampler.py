@@ -87,7 +87,11 @@ class Sampler:
             There is none for the order.
         """
         key, epoch = root_key(check_seed(seed)), check_epoch(operator.index(epoch))
-        return self.native_at(epoch).order(key, epoch)
+        return self._frozen_at(epoch).order(key, epoch)
+
+    def _frozen_at(self, epoch: int) -> native_samplers.Sampler:
+        """What `order` draws an epoch from: nothing that an epoch at work draws from changes by it."""
+        return self.native_at(epoch)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -72,6 +72,11 @@ FB_INLINE uint64_t fb_multiply(uint64_t a, uint64_t b, uint64_t *low) {
 #endif
 }
 
+/* Number i of (n,) row numbers: uint64 if `wide`, else uint32. */
+FB_INLINE uint64_t fb_number_at(const void *numbers, int wide, size_t i) {
+    return wide ? ((const uint64_t *)numbers)[i] : ((const uint32_t *)numbers)[i];
+}
+
 /* Asked every few milliseconds of a long call; an answer other than 0 ends the call, which returns that answer.
  * `function` may be NULL: then nobody is asked. */
 typedef struct fb_poll {

@@ -47,8 +47,7 @@ static blocks_order *allocate(const fb_blocks *sampler) {
 }
 
 static uint64_t block_at(const blocks_order *order, uint64_t place) {
-    return order->sampler->sampler.wide ? ((const uint64_t *)order->blocks)[place]
-                                        : ((const uint32_t *)order->blocks)[place];
+    return fb_number_at(order->blocks, order->sampler->sampler.wide, (size_t)place);
 }
 
 static int begin(const fb_sampler *sampler, fb_key key, uint64_t epoch, fb_poll poll, void **state) {

@@ -5,10 +5,6 @@
 /* Rows that are on their way at once. */
 enum { BLOCK = 64 };
 
-static uint64_t row_at(const fb_rows *rows, size_t i) {
-    return rows->wide ? ((const uint64_t *)rows->index)[i] : ((const uint32_t *)rows->index)[i];
-}
-
 /* The last part that begins at `row` or before. */
 static size_t part_of(const fb_concat_column *concat, uint64_t row) {
     size_t low = 0, n = concat->n_parts;
@@ -35,7 +31,7 @@ uint64_t fb_concat_fill(const fb_column *column, const fb_rows *rows, void *slot
     for (size_t done = 0; done < rows->n; done += BLOCK) {
         const size_t n = rows->n - done < BLOCK ? rows->n - done : BLOCK;
         for (size_t i = 0; i < n; ++i) {
-            addresses[i] = address_of(concat, row_at(rows, done + i));
+            addresses[i] = address_of(concat, fb_number_at(rows->index, rows->wide, done + i));
             for (size_t at = 0; at < nbytes; at += FB_CACHE_LINE) FB_PREFETCH_L2(addresses[i] + at);
         }
         for (size_t i = 0; i < n; ++i) memcpy(out + (done + i) * nbytes, addresses[i], nbytes);

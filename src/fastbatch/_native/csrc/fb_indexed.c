@@ -3,10 +3,6 @@
 /* Rows that are looked up together, and those behind them that the inner column is told of. */
 enum { BLOCK = 512, AHEAD = 128 };
 
-static uint64_t number_at(const void *numbers, int wide, size_t i) {
-    return wide ? ((const uint64_t *)numbers)[i] : ((const uint32_t *)numbers)[i];
-}
-
 uint64_t fb_indexed_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
     const fb_indexed_column *indexed = (const fb_indexed_column *)column;
     const size_t n_known = rows->n + rows->n_ahead;
@@ -17,7 +13,8 @@ uint64_t fb_indexed_fill(const fb_column *column, const fb_rows *rows, void *slo
         there.n = rows->n - done < BLOCK ? rows->n - done : BLOCK;
         const size_t n = n_known - done < BLOCK + AHEAD ? n_known - done : BLOCK + AHEAD;
         for (size_t i = 0; i < n; ++i) {
-            const uint64_t row = number_at(indexed->rows, indexed->inner_wide, number_at(rows->index, rows->wide, done + i));
+            const uint64_t picked = fb_number_at(rows->index, rows->wide, done + i);
+            const uint64_t row = fb_number_at(indexed->rows, indexed->inner_wide, picked);
             if (indexed->inner_wide)
                 found[i] = row;
             else

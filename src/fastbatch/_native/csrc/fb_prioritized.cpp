@@ -148,15 +148,35 @@ void Prioritized::update_exponent(double exponent) {
 
 // --------------------------------------------------------------------------------------------------------------- state
 
+// While it lives weights are those that the next ticket is drawn from, whatever was drawn ahead.
+class Prioritized::AtRest {
+  public:
+    explicit AtRest(Prioritized &sampler) : lock_(sampler.mutex_), sampler_(sampler), n_delivered(sampler.look()) {
+        sampler.move_to(n_delivered);
+    }
+    ~AtRest() {
+        if (sampler_.n_drawn_ > 0) sampler_.move_to(sampler_.n_drawn_ - 1);
+    }
+
+  private:
+    const Lock lock_;
+    Prioritized &sampler_;
+
+  public:
+    const std::uint64_t n_delivered;
+};
+
 void Prioritized::save(double *weights, double *exponent, std::vector<Update> &pending) {
-    const Lock lock(mutex_);
-    const std::uint64_t n_delivered = look();
-    move_to(n_delivered);
+    const AtRest rest(*this);
     pending.assign(updates_.begin() + static_cast<std::ptrdiff_t>(n_applied_), updates_.end());
-    for (Update &update : pending) update.due -= n_delivered;
+    for (Update &update : pending) update.due -= rest.n_delivered;
     std::memcpy(weights, fb_sum_tree_weights(&tree_), static_cast<std::size_t>(n_rows) * sizeof *weights);
     *exponent = exponent_;
-    if (n_drawn_ > 0) move_to(n_drawn_ - 1);
+}
+
+double Prioritized::exponent() {
+    const AtRest rest(*this);
+    return exponent_;
 }
 
 void Prioritized::load(const double *weights, double exponent, const std::vector<Update> &pending) {
@@ -175,13 +195,10 @@ void Prioritized::load(const double *weights, double exponent, const std::vector
 }
 
 std::uint64_t Prioritized::digest() {
-    const Lock lock(mutex_);
-    const std::uint64_t n_delivered = look();
-    move_to(n_delivered);
+    const AtRest rest(*this);
     std::uint64_t digest = mixed(sum_ + mark_of(n_rows, exponent_)) + lag;
     for (std::size_t i = n_applied_; i < updates_.size(); ++i)
-        digest = mixed(digest ^ mark_of(updates_[i].row, updates_[i].value)) + (updates_[i].due - n_delivered);
-    if (n_drawn_ > 0) move_to(n_drawn_ - 1);
+        digest = mixed(digest ^ mark_of(updates_[i].row, updates_[i].value)) + (updates_[i].due - rest.n_delivered);
     return mixed(digest);
 }
 

@@ -46,6 +46,8 @@ class Prioritized : public fb_sampler {
     void save(double *weights, double *exponent, std::vector<Update> &pending);
     // What save() gave. Epochs that have begun are over.
     void load(const double *weights, double exponent, const std::vector<Update> &pending);
+    // That of the next ticket.
+    double exponent();
     // Equal for equal saves.
     std::uint64_t digest();
 
@@ -55,6 +57,7 @@ class Prioritized : public fb_sampler {
     void release() noexcept;
 
   private:
+    class AtRest;
     struct Epoch;
     using Lock = std::lock_guard<std::mutex>;
 
