@@ -16,12 +16,25 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a SIGINT cannot
 # A helper, in a process of its own so that it needs no GIL, sends a SIGINT after each delay. The answer is timed from
 # before it is sent; what was over by then, or had not begun, does not count.
 COMMON = """
-import faulthandler, itertools, os, signal, sys, time, traceback
+import faulthandler, itertools, os, signal, struct, subprocess, sys, time, traceback
 import numpy as np
 import fastbatch as fb
 
 faulthandler.dump_traceback_later(100, exit=True)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+HELPER = '''
+import os, struct, sys, time
+while delay := sys.stdin.buffer.read(8):
+    time.sleep(*struct.unpack("d", delay))
+    sys.stdout.buffer.write(struct.pack("d", time.monotonic()))
+    sys.stdout.buffer.flush()
+    os.kill(os.getppid(), 2)
+'''
+# Before there are threads: a child that is forked beside them may not even allocate.
+helper = subprocess.Popen(
+    [sys.executable, "-c", HELPER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
+)
 
 def is_inside(error):
     names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
@@ -30,13 +43,7 @@ def is_inside(error):
 def interrupt(work, delays):
     n_interrupted = 0
     for delay in delays:
-        reader, writer = os.pipe()
-        helper = os.fork()
-        if helper == 0:
-            time.sleep(delay)
-            os.write(writer, np.float64(time.monotonic()).tobytes())
-            os.kill(os.getppid(), signal.SIGINT)
-            os._exit(0)
+        helper.stdin.write(struct.pack("d", delay))
         try:
             try:
                 work()
@@ -51,9 +58,7 @@ def interrupt(work, delays):
         except KeyboardInterrupt:
             pass
         answered = time.monotonic()
-        sent = np.frombuffer(os.read(reader, 8))[0]
-        os.waitpid(helper, 0)
-        os.close(reader), os.close(writer)
+        (sent,) = struct.unpack("d", helper.stdout.read(8))
         took.append(answered - sent)
     assert n_interrupted > 0, "the work was over before each signal"
     return n_interrupted

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset  # noqa: E402
 
 import fastbatch.torch as ours  # noqa: E402
+from programs import SANITIZED  # noqa: E402
 
 N = 100
 X, Y = torch.arange(3.0 * N).reshape(N, 3), torch.arange(N)
@@ -32,7 +33,10 @@ def assert_equal_batches(mine, theirs):
 def test_its_batches_are_those_of_a_tensor_dataset(options, num_workers):
     dataset = ours.BatchDataset((X, Y))
     seeds = [torch.Generator().manual_seed(5) for _ in range(2)]
+    if num_workers and SANITIZED:
+        options = {**options, "multiprocessing_context": "spawn"}  # a forked child may find the allocator locked
     mine = loader_of(dataset, generator=seeds[0], num_workers=num_workers, **options)
+    options.pop("multiprocessing_context", None)
     theirs = DataLoader(TensorDataset(X, Y), 16, generator=seeds[1], **options)
     assert len(dataset) == N
     for _ in range(2):
