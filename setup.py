@@ -71,8 +71,9 @@ EXTENSIONS = {
     "structure": [],
     "engine": ENGINE,
     "batches": ENGINE,
+    "shelf": ["fb_shelf.cpp"],
 }
-CPLUSPLUS = {"engine", "batches", "prioritized"}
+CPLUSPLUS = {"engine", "batches", "prioritized", "shelf"}
 
 DIRECTIVES = {
     "language_level": 3,

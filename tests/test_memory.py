@@ -15,10 +15,11 @@ from heap import Heap
 from iterating import KEY, iterate, open_epoch
 
 
-def make_engine(data, wraps=None, **options):
+def make_engine(data, wraps=None, allocator=None, **options):
     structure, leaves, _ = flatten(data, lambda leaf: isinstance(leaf, np.ndarray))
     columns = [GatherColumn(leaf) for leaf in leaves]
-    return Engine(columns, structure, wraps or [None] * len(columns), **options)
+    allocators = [allocator] * len(columns)
+    return Engine(columns, structure, wraps or [None] * len(columns), allocators=allocators, **options)
 
 
 def open_batches(engine, n, batch_size, epoch=0, **options):

@@ -263,7 +263,7 @@ def test_when_map_fails_updates_of_its_batch_belong_to_the_one_before():
 def test_a_batch_that_found_no_memory_is_drawn_again_with_the_weights_of_its_time():
     n, heap = 30, Heap()
     sampler, expected = Native(np.ones(n), 200, 1.0, 0), twin.Live(np.ones(n), KEY)
-    engine = Engine([GatherColumn(np.arange(n))], LEAF, [None], allocator=heap.hook)
+    engine = Engine([GatherColumn(np.arange(n))], LEAF, [None], allocators=[heap.hook])
     batches, kept = iterate(open_epoch(engine, sampler, 5)), []
     for number in range(6):
         heap.most = 0

@@ -6,6 +6,7 @@ from fastbatch._native.engine import Engine
 from fastbatch._native.simd import simd_path
 from fastbatch.batching import Batching
 from fastbatch.columns import Columns
+from fastbatch.delivery.destination import Destination
 from fastbatch.mapping import Mapping
 from fastbatch.ranks import Ranks
 from fastbatch.samplers import Given, Sampler, Sequential
@@ -21,6 +22,7 @@ def explain(
     engine: Engine,
     workers: tuple[int | None, int | None],
     mapping: Mapping | None,
+    destination: Destination,
 ) -> str:
     """The plan of a Loader in words, one line for each part."""
     batch_size = batching.size
@@ -44,7 +46,9 @@ def explain(
     lines.append(f"threads: {_describe_threads(engine, workers[0])}")
     if engine.n_threads > 0:
         lines.append(f"prefetch: up to {engine.n_ahead} batches ahead")
-    if mapping is not None:
+    if destination.carrier is not None or destination.empty is not None:
+        lines.append(f"handed over in {destination}")
+    if mapping is not None and mapping.n_threads > 0:
         lines.append(f"map: on {mapping.n_threads} Python threads, in order")
     lines.append(f"SIMD: {simd_path()}, in kernels that have a path of their own for it")
     buffers = engine.buffers()

@@ -13,9 +13,10 @@ from fastbatch._native.batches import Batches, Epoch
 from fastbatch._native.engine import Engine
 from fastbatch.batching import Batching, Schedule, check_batching
 from fastbatch.columns import make_columns, with_valid, with_weights
+from fastbatch.delivery.destination import check_destination
 from fastbatch.explaining import explain
 from fastbatch.feeding import Feed
-from fastbatch.mapping import MappedBatches, Mapping
+from fastbatch.mapping import MappedBatches, Mapping, check_mapping
 from fastbatch.pickling import by_reference, from_reference
 from fastbatch.ranks import Ranks, check_ranks
 from fastbatch.samplers import Sampler
@@ -23,7 +24,7 @@ from fastbatch.seeding import check_epoch, check_seed, root_key
 from fastbatch.state import Place, place_from, state_of
 from fastbatch.stats import Stats, stats_of
 from fastbatch.user_samplers import UserSampler, as_sampler
-from fastbatch.workers import MOST_THREADS, check_workers, choose_workers
+from fastbatch.workers import check_workers, choose_workers
 
 # What a forked child must not touch.
 _ABANDONED: list[object] = []
@@ -82,6 +83,13 @@ class Loader:
     output : {"numpy", "torch", "jax"}, optional
         What batches are made of. None: arrays for arrays, tensors for tensors. A jax.Array on the CPU is the buffer
         itself, which stays as it is for as long as JAX holds it.
+    device : torch.device, jax.Device, jax.sharding.Sharding, str or int, optional
+        Where batches are handed over. A CUDA device makes them tensors, copied from pinned memory on a stream of their
+        own, two batches ahead, and ordered against the stream that is current where the batch is asked for. With
+        output="jax", a device, a sharding or a platform's name: `jax.device_put` two batches ahead.
+    pin_memory : bool, optional
+        Whether batches are filled in pinned memory, which a GPU copies from by itself. Without a `device` they are
+        pinned tensors of the CPU; where torch finds no CUDA, ordinary ones, with a warning. None: with a CUDA device.
     threads : int, optional
         Native threads that fill batches ahead of whoever iterates, without the GIL; 0 for none. None tries it out on
         the first batches, on the cores that this process may use, and keeps what is faster (`explain` says which).
@@ -118,7 +126,7 @@ class Loader:
     MemoryError
         While iterating: no memory for an order or a batch. No row is lost, and the iterator can be asked again.
     RuntimeError
-        While iterating: the Loader is closed.
+        There is no such device; while iterating: the Loader is closed.
 
     References
     ----------
@@ -149,6 +157,8 @@ class Loader:
         uneven: str = "wrap",
         rows: bool = False,
         output: str | None = None,
+        device: Any = None,
+        pin_memory: bool | None = None,
         threads: int | None = None,
         prefetch: int | None = None,
         map: Callable[[Any], Any] | None = None,
@@ -157,7 +167,8 @@ class Loader:
         size = check_batching(batch_size, shuffle, sampler, batch_sampler, drop_last)
         self._ranks = check_ranks(rank, world_size, uneven, seed)
         self._workers = check_workers(threads, prefetch)
-        self._map, self._mapping = map, _make_mapping(map, map_threads)
+        map_threads = check_mapping(map, map_threads)
+        self._destination = check_destination(output, device, pin_memory)
         self._indexed: Epoch | None = None  # what batch() draws from
         self._set_seed(check_seed(seed))
         self._arguments = {
@@ -167,12 +178,14 @@ class Loader:
             "uneven": uneven,
             "rows": rows,
             "output": output,
+            "device": device,
+            "pin_memory": pin_memory,
             "threads": threads,
             "prefetch": prefetch,
             "map": map,
             "map_threads": map_threads,
         }
-        self._columns = make_columns(data, output=output, rows=rows)
+        self._columns = make_columns(data, output=self._destination.output, rows=rows)
         self._sampler = as_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
         if rows and isinstance(self._sampler, Sampler) and self._sampler.weighs:
             self._columns = with_weights(self._columns, self._sampler.importances())
@@ -181,6 +194,7 @@ class Loader:
                 f"map_threads={map_threads} takes batches before they are asked for, and a sampler that follows "
                 "updates has to know which were: give map alone"
             )
+        self._map, self._mapping = map, self._make_mapping(map, map_threads)
         self._batching = Batching(size, self._sampler.multiple, self._ranks.world_size, drop_last=bool(drop_last))
         if uneven == "pad":
             if isinstance(self._sampler, UserSampler):
@@ -198,7 +212,7 @@ class Loader:
         """Rows of a batch; with a schedule, of the next one; None with a `batch_sampler`.
 
         Another one may be set at any time: the next batch has it, and no row is lost or comes twice. All ranks have to
-        set it at the same batch. With `map_threads` the batches that they have begun come first.
+        set it at the same batch. With `map_threads` or a `device` the batches that are on their way come first.
 
         Raises
         ------
@@ -311,6 +325,8 @@ class Loader:
             if indexed.batch_size != size:
                 indexed.set_batch_size(size)
             batch = indexed.at(position)
+            if (carrier := self._destination.carrier) is not None:
+                carrier.receive(batch, carrier.mark())
             self._indexed = indexed
             return batch
 
@@ -384,6 +400,7 @@ class Loader:
             self._engine,
             self._workers,
             self._mapping,
+            self._destination,
         )
 
     def close(self) -> None:
@@ -450,7 +467,17 @@ class Loader:
         if self._batching.size is not None:
             batch_nbytes = self._batching.size * sum(column.row_nbytes for column in self._columns.columns)
         workers = choose_workers(*self._workers, batch_nbytes)
-        return Engine(self._columns.columns, self._columns.structure, self._columns.wraps, **workers._asdict())
+        equipment = self._destination.equip(self._columns.columns, self._columns.wraps, workers.n_ahead)
+        return Engine(self._columns.columns, self._columns.structure, **equipment._asdict(), **workers._asdict())
+
+    def _make_mapping(self, function: Callable[[Any], Any] | None, n_threads: int) -> Mapping | None:
+        """What takes batches from the engine to whoever iterates, unless they do so themselves."""
+        carrier = self._destination.carrier
+        if carrier is None and n_threads == 0:
+            return None
+        if self._sampler.native.live:  # it has to know which batches were asked for
+            return Mapping(function, n_threads, carrier, copies_ahead=0)
+        return Mapping(function, n_threads, carrier)
 
     def _start_afresh(self) -> None:
         """In a child after a fork: go on from the same place, with locks, threads and memory of its own."""
@@ -550,17 +577,3 @@ def _resize(epoch: Epoch, feed: Feed | None, batch_size: int) -> None:
         epoch.set_batch_size(batch_size)
     else:
         feed.set_batch_size(epoch, batch_size)
-
-
-def _make_mapping(function: Callable[[Any], Any] | None, map_threads: int) -> Mapping | None:
-    """What runs `map` on threads of its own; None where whoever iterates runs it, or nobody."""
-    if function is not None and not callable(function):
-        raise TypeError(f"map must be callable, got {type(function).__name__}")
-    if isinstance(map_threads, bool):
-        raise TypeError(f"map_threads must be an integer, got {map_threads}")
-    n_threads = operator.index(map_threads)
-    if not 0 <= n_threads <= MOST_THREADS:
-        raise ValueError(f"map_threads must be from 0 to {MOST_THREADS}, got {n_threads}")
-    if n_threads > 0 and function is None:
-        raise ValueError(f"map_threads={n_threads} needs a map")
-    return Mapping(function, n_threads) if function is not None and n_threads > 0 else None

@@ -1,7 +1,9 @@
-"""A user's function over batches, on Python threads ahead of whoever iterates."""
+"""What batches go through between the engine and whoever iterates: a device, a user's function."""
 
 from __future__ import annotations
 
+import functools
+import operator
 import threading
 import time
 from collections import deque
@@ -11,6 +13,8 @@ from typing import Any, NoReturn
 from fastbatch import lifetimes
 from fastbatch._native.batches import Batches, Epoch
 from fastbatch.crew import Crew, Job
+from fastbatch.delivery.destination import Carrier
+from fastbatch.workers import MOST_THREADS
 
 # Whoever waits looks so often whether there is still something to wait for.
 PATIENCE_SECONDS = 0.05
@@ -19,6 +23,9 @@ PATIENCE_SECONDS = 0.05
 # framework's code when the interpreter is gone can take the process down; one that never returns must not keep it.
 EXIT_SECONDS = 3.0
 
+# Batches on their way to a device behind the one that is handed out.
+COPIES_AHEAD = 2
+
 # What is no batch.
 END = object()
 
@@ -26,23 +33,65 @@ CLOSED = "the Loader is closed"
 FORKED = "this iterator was made in the process that was forked; iterate the Loader anew"
 
 
+def check_mapping(function: object, map_threads: int) -> int:
+    """The number of threads that the arguments `map` and `map_threads` of a Loader ask for.
+
+    Raises
+    ------
+    TypeError
+        The function is not callable, the number no integer.
+    ValueError
+        It is out of range, or there is no function to be called.
+    """
+    if function is not None and not callable(function):
+        raise TypeError(f"map must be callable, got {type(function).__name__}")
+    if isinstance(map_threads, bool):
+        raise TypeError(f"map_threads must be an integer, got {map_threads}")
+    n_threads = operator.index(map_threads)
+    if not 0 <= n_threads <= MOST_THREADS:
+        raise ValueError(f"map_threads must be from 0 to {MOST_THREADS}, got {n_threads}")
+    if n_threads > 0 and function is None:
+        raise ValueError(f"map_threads={n_threads} needs a map")
+    return n_threads
+
+
 class Mapping:
-    """A function, and the threads it runs on.
+    """What batches go through, and the threads that do it.
 
     Parameters
     ----------
-    function : callable
+    function : callable, optional
         Called with a batch; what it returns is handed out instead.
     n_threads : int
-        At least 1.
+        0: it is called when the batch is asked for, by whoever asks.
+    carrier : Carrier, optional
+        What copies batches to a device; the function has them there.
+    copies_ahead : int
+        Batches that are on their way to the device ahead of the one that is asked for.
     """
 
-    def __init__(self, function: Callable[[Any], Any], n_threads: int) -> None:
+    def __init__(
+        self,
+        function: Callable[[Any], Any] | None,
+        n_threads: int,
+        carrier: Carrier | None = None,
+        copies_ahead: int = COPIES_AHEAD,
+    ) -> None:
         self.function = function
         self.n_threads = n_threads
+        self.carrier = carrier
+        # Every thread is kept at work, and as many batches are ready.
+        self.n_drawn = 2 * n_threads if n_threads > 0 else 1 + copies_ahead
         self.is_closed = False
         self._start_afresh()
         lifetimes.register(self)
+
+    def begun(self) -> Callable[[Any], Any]:
+        """What is to be done with the batch that was drawn just now."""
+        if self.carrier is not None:
+            return functools.partial(_receive, self.carrier, self.carrier.mark(), self.function)
+        assert self.function is not None
+        return self.function
 
     def waited(self, seconds: float, elapsed: float, *, ready: bool) -> None:
         """Count one batch: how long it was waited for, and how long ago the one before was handed out."""
@@ -80,8 +129,13 @@ class Mapping:
         self.crew.join(EXIT_SECONDS)
 
 
+def _receive(carrier: Carrier, mark: Any, function: Callable[[Any], Any] | None, batch: Any) -> Any:
+    carrier.receive(batch, mark)
+    return batch if function is None else function(batch)
+
+
 class MappedBatches:
-    """The batches of one epoch, each after it went through a function: an iterator, in order.
+    """The batches of one epoch, each after what it goes through: an iterator, in order.
 
     Parameters
     ----------
@@ -118,7 +172,7 @@ class MappedBatches:
             raise RuntimeError(FORKED)
         with self._turn:
             entered = time.perf_counter()
-            is_ready = bool(self._jobs) and self._jobs[0].is_done
+            is_ready = bool(self._jobs) and (self._jobs[0].is_done or self._mapping.n_threads == 0)
             try:
                 job, epoch = self._next_done()
             except MemoryError:  # no row is lost, and this can be asked again
@@ -159,7 +213,7 @@ class MappedBatches:
                 self._finish(epoch)
             job = self._jobs[0]
             while not job.is_done and self._is_next(job) and not self._mapping.is_closed:
-                if self._crew.is_over:
+                if self._crew.is_over or self._mapping.n_threads == 0:
                     job.run()
                 job.wait(PATIENCE_SECONDS)
             if job.is_done and self._is_next(job):
@@ -177,12 +231,11 @@ class MappedBatches:
         raise StopIteration
 
     def _begin_ahead(self, batches: Batches) -> None:
-        """Keep every thread at work, and as many batches ready."""
         if self._is_drawing:
             raise RuntimeError("a signal handler asked this iterator for a batch while it drew one")
         self._is_drawing = True
         try:
-            while not self._is_drawn and self._error is None and len(self._jobs) < 2 * self._mapping.n_threads:
+            while not self._is_drawn and self._error is None and len(self._jobs) < self._mapping.n_drawn:
                 self._draw(batches)
         finally:
             self._is_drawing = False
@@ -197,6 +250,7 @@ class MappedBatches:
             self._is_drawn = True
             return
         epoch = batches.epoch
-        job = Job(self._mapping.function, batch, epoch.last_batch, epoch.delivered)
+        job = Job(self._mapping.begun(), batch, epoch.last_batch, epoch.delivered)
         self._jobs.append(job)
-        self._crew.submit(job)
+        if self._mapping.n_threads > 0:
+            self._crew.submit(job)

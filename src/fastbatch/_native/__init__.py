@@ -19,6 +19,7 @@ module           what it holds                                                 C
 ``structure``    batches in the shape of the user's data
 ``engine``       slots, leases, threads; handing a filled slot over            ``fb_engine``, ``fb_pool``
 ``batches``      an epoch's tickets, the iterator over its batches             ``fb_cursor``, ``fb_ahead``
+``shelf``        memory that a framework lends to slots                        ``fb_shelf``
 ===============  ============================================================  =========================
 
 The C files know no Python. The engine's are C++17, for its threads, locks and atomics: ``fb_engine`` owns slots and

@@ -205,7 +205,9 @@ cdef class Epoch:
         cdef Status status
         batch.buffers = buffers
         status = cursor.try_next(batch, self.n_quick)
-        while status == Status.kBusy or status == Status.kPatience:
+        while status == Status.kBusy or status == Status.kPatience or status == Status.kNoMemory:
+            if status == Status.kNoMemory and (self.engine.restock is None or not self.engine.restock()):
+                break
             self.engine.look_for_refusal()  # before anything is delivered, because warnings may be errors
             with nogil:
                 status = cursor.next(batch)

@@ -18,6 +18,7 @@ cdef extern from "fb_dlpack.h" nogil:
         uint16_t lanes
 
     cdef struct fb_dl_tensor:
+        void *data
         fb_dl_device device
         int ndim
         fb_dl_type dtype
@@ -46,6 +47,18 @@ cdef extern from "fb_pool.hpp" namespace "fb" nogil:
 
 cdef extern from "fb_pool.hpp" namespace "fb::Pool" nogil:
     void release(Buffer *buffer)
+
+cdef extern from "fb_shelf.hpp" namespace "fb" nogil:
+    cdef cppclass CppShelf "fb::Shelf":
+        void lend(void *memory, size_t nbytes) except +
+        void recall(void *memory)
+        vector[void *] clear() except +
+        size_t take_wanted()
+        void close()
+
+cdef extern from "fb_shelf.hpp" namespace "fb::Shelf" nogil:
+    void *shelf_allocate "fb::Shelf::allocate"(void *shelf, size_t nbytes)
+    void shelf_free "fb::Shelf::free"(void *shelf, void *memory, size_t nbytes)
 
 cdef extern from "fb_meter.hpp" namespace "fb" nogil:
     int64_t now()
@@ -88,8 +101,9 @@ cdef extern from "fb_engine.hpp" namespace "fb::Engine" nogil:
 
 cdef extern from "fb_engine.hpp" namespace "fb" nogil:
     cdef cppclass CppEngine "fb::Engine":
-        CppEngine(vector[const fb_column *] columns, const vector[unsigned] &ndims, unsigned n_spare,
-                  Allocator allocator, size_t n_threads, size_t n_ahead, Policy policy, cbool reads_files) except +
+        CppEngine(vector[const fb_column *] columns, const vector[unsigned] &ndims,
+                  const vector[Allocator] &allocators, unsigned n_spare, size_t n_threads, size_t n_ahead,
+                  Policy policy, cbool reads_files) except +
         void close()
         cbool is_closed()
         void stop_threads()

@@ -35,6 +35,7 @@ cdef class Engine:
     cdef readonly tuple columns
     cdef readonly Structure structure
     cdef tuple wraps
+    cdef object restock
     cdef bint is_flat_tuple   # the structure is a tuple of arrays
     cdef bint wants_weights   # a column does, of the sampler
     cdef bint is_blocking     # a column reads a file

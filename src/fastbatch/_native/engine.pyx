@@ -42,7 +42,7 @@ def count_fork():
     GENERATION += 1
 
 
-# Idle buffers kept for each column: a loop that drops its batches uses two, one with a few in flight a few more.
+# A loop that drops its batches uses two buffers of each column, one with a few in flight a few more.
 cdef size_t N_SPARE = 8
 
 
@@ -66,6 +66,16 @@ cdef void end_unused_capsule(object capsule) noexcept:
         tensor.deleter(tensor)
 
 
+cdef Allocator allocator_of(addresses):
+    cdef Allocator allocator = default_allocator()
+    if addresses is not None:
+        allocate, free, context = addresses
+        allocator.allocate = <void *(*)(void *, size_t) noexcept nogil><uintptr_t>allocate
+        allocator.free = <void (*)(void *, void *, size_t) noexcept nogil><uintptr_t>free
+        allocator.context = <void *><uintptr_t>context
+    return allocator
+
+
 @cython.no_gc_clear  # its threads read the columns until they end
 cdef class Engine:
     """The slots of a Loader: a pool of buffers for each column, and how a filled one is handed over.
@@ -78,9 +88,14 @@ cdef class Engine:
         The shape of a batch; its leaves are the columns.
     wraps : sequence of (callable or None)
         For each column, what makes a framework's tensor of a DLPack capsule; None for a NumPy array.
-    allocator : tuple of 3 int, optional
-        Addresses of C functions ``void *allocate(void *context, size_t nbytes)`` and ``void free(void *context,
-        void *memory, size_t nbytes)``, and the context. Both may be called on any thread, without the GIL.
+    allocators : sequence of (tuple of 3 int, or None), optional
+        For each column, addresses of C functions ``void *allocate(void *context, size_t nbytes)`` and ``void
+        free(void *context, void *memory, size_t nbytes)``, and the context. Both may be called on any thread, without
+        the GIL.
+    restock : callable, optional
+        Called where an allocator has no memory for a batch that is asked for; returns whether it has some now.
+    n_spare : int, optional
+        Idle buffers kept for each column. None: what most loops need.
     n_threads : int
         Threads that may be started, when there is work for them.
     n_ahead : int
@@ -89,11 +104,11 @@ cdef class Engine:
         Whether batches are filled ahead where that was found to be faster, or always.
     """
 
-    def __cinit__(self, columns, Structure structure not None, wraps, *, allocator=None, size_t n_threads=0,
-                  size_t n_ahead=0, bint measured=False):
+    def __cinit__(self, columns, Structure structure not None, wraps, *, allocators=None, restock=None,
+                  n_spare=None, size_t n_threads=0, size_t n_ahead=0, bint measured=False):
         cdef vector[const fb_column *] native
         cdef vector[unsigned] ndims
-        cdef Allocator memory = default_allocator()
+        cdef vector[Allocator] memory
         cdef Column column
         self.process = GENERATION
         self.columns = tuple(columns)
@@ -108,15 +123,14 @@ cdef class Engine:
             self.is_blocking = self.is_blocking or column.blocking
             self.wants_weights = self.wants_weights or column.column.wants_weights
             self.add_layout(column, wrap)
-        if allocator is not None:
-            allocate_address, free_address, context = allocator
-            memory.allocate = <void *(*)(void *, size_t) noexcept nogil><uintptr_t>allocate_address
-            memory.free = <void (*)(void *, void *, size_t) noexcept nogil><uintptr_t>free_address
-            memory.context = <void *><uintptr_t>context
+        for _, allocator in zip(self.columns, allocators or [None] * len(self.columns), strict=True):
+            memory.push_back(allocator_of(allocator))
+        self.restock = restock
         self.n_threads = n_threads
         self.is_measured = measured
-        self.engine = new CppEngine(native, ndims, <unsigned>max(N_SPARE, n_ahead), memory, n_threads, n_ahead,
-                                    Policy.kMeasured if measured else Policy.kAlways, self.is_blocking)
+        self.engine = new CppEngine(native, ndims, memory, max(N_SPARE, n_ahead) if n_spare is None else n_spare,
+                                    n_threads, n_ahead, Policy.kMeasured if measured else Policy.kAlways,
+                                    self.is_blocking)
 
     cdef int check_columns(self) except -1:
         if not 0 < len(self.columns) <= MAX_COLUMNS:

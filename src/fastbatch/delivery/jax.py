@@ -24,6 +24,42 @@ class _Capsule:
         return 1, 0  # the CPU
 
 
+class JaxCarrier:
+    """Copies to a device of JAX, which it does by itself, behind the scenes.
+
+    Parameters
+    ----------
+    device : jax.Device, jax.sharding.Sharding or str
+        A name is that of a platform, and stands for its first device.
+
+    Raises
+    ------
+    TypeError
+        It is none of these.
+    RuntimeError
+        There is no such platform.
+    """
+
+    def __init__(self, device: Any) -> None:
+        if not isinstance(device, (str, jax.Device, jax.sharding.Sharding)):
+            raise TypeError(f"device must be a jax.Device, a Sharding or a platform's name, got {device!r}")
+        self._device = jax.devices(device)[0] if isinstance(device, str) else device
+
+    def wrap(self, wrap: Callable[[object], Any]) -> Callable[[object], Any]:
+        """What makes an array on the device of a DLPack capsule; JAX holds the lease until it has read the buffer."""
+        return lambda capsule: jax.device_put(wrap(capsule), self._device)
+
+    def mark(self) -> None:
+        """Nothing: whatever uses an array of JAX waits for it."""
+
+    def receive(self, batch: Any, mark: None) -> None:
+        """Nothing, for the same reason."""
+
+    def __str__(self) -> str:
+        """The device."""
+        return str(self._device)
+
+
 def wrapper(dtype: np.dtype, dlpack_type: tuple[int, int, int] | None) -> Callable[[object], Any]:
     """What makes a jax.Array of a DLPack capsule.
 

@@ -39,16 +39,25 @@ def wrapper(dtype: np.dtype, dlpack_type: tuple[int, int, int] | None) -> Callab
     TypeError
         torch has no such dtype.
     """
-    if dlpack_type is None or (dlpack_type != BFLOAT16 and not _has_dtype(dtype)):
-        raise TypeError(f"torch has no dtype for {dtype}; use output='numpy'")
+    torch_dtype(dtype, dlpack_type)
     # The C entry beneath torch.utils.dlpack.from_dlpack, which takes twice as long to find out that this is a capsule.
     from_capsule: Callable[[object], Any] = getattr(torch._C, "_from_dlpack", torch.utils.dlpack.from_dlpack)
     return from_capsule
 
 
-def _has_dtype(dtype: np.dtype) -> bool:
+def torch_dtype(dtype: np.dtype | None, dlpack_type: tuple[int, int, int] | None) -> torch.dtype:
+    """The torch dtype of elements of a column.
+
+    Raises
+    ------
+    TypeError
+        There is none.
+    """
+    if dlpack_type == BFLOAT16:
+        return torch.bfloat16
     try:
-        torch.from_numpy(np.empty(0, dtype))
+        if dlpack_type is not None:
+            return torch.from_numpy(np.empty(0, dtype)).dtype
     except TypeError:
-        return False
-    return True
+        pass
+    raise TypeError(f"torch has no dtype for {dtype}; use output='numpy'")

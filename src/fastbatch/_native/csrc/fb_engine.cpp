@@ -47,8 +47,9 @@ void preempt_nobody() noexcept {
 
 }  // namespace
 
-Engine::Engine(std::vector<const fb_column *> columns, const std::vector<unsigned> &ndims, unsigned n_spare,
-               Allocator allocator, std::size_t n_threads, std::size_t n_ahead, Pace::Policy policy, bool reads_files)
+Engine::Engine(std::vector<const fb_column *> columns, const std::vector<unsigned> &ndims,
+               const std::vector<Allocator> &allocators, unsigned n_spare, std::size_t n_threads, std::size_t n_ahead,
+               Pace::Policy policy, bool reads_files)
     : columns_(std::move(columns)),
       n_ahead_(n_ahead),
       pace_(n_threads > 0 ? policy : Pace::Policy::kNever, n_ahead),
@@ -57,8 +58,8 @@ Engine::Engine(std::vector<const fb_column *> columns, const std::vector<unsigne
       n_threads_(n_threads) {
     pools_.reserve(columns_.size());
     threads_.reserve(n_threads);
-    for (const unsigned ndim : ndims) {
-        Pool *pool = Pool::create(ndim, n_spare, allocator);
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+        Pool *pool = Pool::create(ndims[i], n_spare, allocators[i]);
         if (pool == nullptr) {
             close();
             throw std::bad_alloc();

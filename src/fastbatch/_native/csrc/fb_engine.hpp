@@ -30,10 +30,12 @@ using Lock = std::unique_lock<std::mutex>;
 
 class Engine {
   public:
-    // `n_spare` idle buffers are kept for each column. Up to `n_threads` threads are started when there is work for
-    // them; they fill batches ahead as `policy` says, and prepare orders ahead in any case.
-    Engine(std::vector<const fb_column *> columns, const std::vector<unsigned> &ndims, unsigned n_spare,
-           Allocator allocator, std::size_t n_threads, std::size_t n_ahead, Pace::Policy policy, bool reads_files);
+    // Each column has an allocator of its own, and `n_spare` idle buffers of it are kept. Up to `n_threads` threads are
+    // started when there is work for them; they fill batches ahead as `policy` says, and prepare orders ahead in any
+    // case.
+    Engine(std::vector<const fb_column *> columns, const std::vector<unsigned> &ndims,
+           const std::vector<Allocator> &allocators, unsigned n_spare, std::size_t n_threads, std::size_t n_ahead,
+           Pace::Policy policy, bool reads_files);
     ~Engine();
     Engine(const Engine &) = delete;
     Engine &operator=(const Engine &) = delete;

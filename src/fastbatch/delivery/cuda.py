@@ -1,0 +1,101 @@
+"""CUDA by way of PyTorch: copies on a stream of their own, ordered against whatever stream uses the batch."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import torch
+
+from fastbatch._native.structure import flatten
+from fastbatch.delivery.destination import Wrap
+
+
+def is_available() -> bool:
+    """Whether torch was built for CUDA and finds a device."""
+    return bool(torch.cuda.is_available())
+
+
+def carrier_to(device: Any) -> CudaCarrier | None:
+    """What takes batches to a torch device; None where that is the CPU.
+
+    Raises
+    ------
+    TypeError
+        `device` names none.
+    ValueError
+        It is neither the CPU nor a CUDA device.
+    RuntimeError
+        It is not there.
+    """
+    try:
+        wanted = torch.device(device)
+    except (RuntimeError, TypeError) as error:  # of a name that torch does not know, or of what is no name
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"device must be a CUDA device of torch, got {device!r}") from error
+    if wanted.type == "cpu":
+        return None
+    if wanted.type != "cuda":
+        raise ValueError(f"device must be a CUDA device of torch, got {device!r}")
+    if not is_available():
+        raise RuntimeError(f"device={device!r} needs a CUDA device, and torch {torch.__version__} finds none")
+    if wanted.index is not None and wanted.index >= torch.cuda.device_count():
+        raise RuntimeError(f"device={device!r} is not there: torch finds {torch.cuda.device_count()} CUDA devices")
+    return CudaCarrier(wanted)
+
+
+class CudaCarrier:
+    """Copies to a device, on a stream of their own.
+
+    The tensors are made on that stream, and torch's allocator is told of the stream that uses them: their memory is
+    used again when both have come so far. Of pinned memory its allocator knows when the copy out of it has ended; other
+    memory was read when the call returns.
+
+    Parameters
+    ----------
+    device : torch.device
+        Without an index, the one that is current when the first batch is copied.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._module = getattr(torch, device.type)
+        self._stream: Any = None
+        self._beginning = threading.Lock()
+
+    def wrap(self, wrap: Wrap) -> Wrap:
+        """What makes a tensor on the device of a DLPack capsule, where `wrap` makes one in the CPU's memory."""
+
+        def send(capsule: object) -> torch.Tensor:
+            host = wrap(capsule)
+            with self._module.stream(self._copying()):
+                return host.to(self._device, non_blocking=host.is_pinned())
+
+        return send
+
+    def mark(self) -> Any:
+        """An event behind all copies that were begun so far."""
+        event = self._module.Event()
+        event.record(self._copying())
+        return event
+
+    def receive(self, batch: Any, mark: Any) -> None:
+        """Let the current stream of the calling thread wait for the batch; the CPU does not."""
+        current = self._module.current_stream(self._device)
+        mark.wait(current)
+        for leaf in flatten(batch, torch.is_tensor)[1]:
+            if leaf.device.type != "cpu":  # which has no streams
+                leaf.record_stream(current)
+
+    def __str__(self) -> str:
+        """The device."""
+        return str(self._device)
+
+    def _copying(self) -> Any:
+        """The stream of the copies, made at the first one: the process may be forked before, and choose its device."""
+        with self._beginning:
+            if self._stream is None:
+                if self._device.index is None and self._device.type == "cuda":
+                    self._device = torch.device("cuda", torch.cuda.current_device())
+                self._stream = self._module.Stream(*([] if self._device.index is None else [self._device]))
+            return self._stream
