@@ -99,26 +99,34 @@ def test_what_is_handed_out_is_torchs_own_and_nobody_else_writes_to_it(loader_to
     assert sorted(torch.cat([y for _, y in held]).tolist()) == sorted(list(range(N)) * 4)
 
 
-@pytest.mark.parametrize("threads", [0, 2])
-def test_a_loop_that_drops_its_batches_has_no_more_blocks_than_tickets(loader_to, threads):
-    alive = weakref.WeakSet()
+class Counted:
+    """Makes blocks, and counts those that are alive."""
 
-    def counted(size, dtype):
+    def __init__(self):
+        self.alive, self.most = weakref.WeakSet(), 0
+
+    def __call__(self, size, dtype):
         block = torch.empty(size, dtype=dtype)
-        alive.add(block)
-        most.append(len(alive))
+        self.alive.add(block)
+        self.most = max(self.most, len(self.alive))
         return block
 
-    most = []
-    loader = loader_to(Destination("torch", None, counted), threads=threads, prefetch=3 if threads else None)
+
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize(
+    "batch_size", [BATCH, lambda epoch, samples: 1 + samples // 7 + epoch], ids=["same", "growing"]
+)
+def test_a_loop_that_drops_its_batches_has_no_more_blocks_than_tickets(loader_to, threads, batch_size):
+    counted = Counted()
+    loader = loader_to(Destination("torch", None, counted), batch_size=batch_size, threads=threads, prefetch=3)
     for _ in range(10):
         for batch in loader:
             del batch
     n_ahead = 3 if threads else 0
-    assert max(most) <= 2 * (n_ahead + 4)  # of two columns: ready or filled; handed over; its successor; the one before
+    assert counted.most <= 2 * (n_ahead + 4)  # of two columns: ready or filled; handed over and its successor
     del loader
     gc.collect()
-    assert not alive
+    assert not counted.alive
 
 
 def test_blocks_follow_the_size_of_the_batches(loader_to):

@@ -1,7 +1,9 @@
 """JAX: batches of jax.Arrays, which are the buffers themselves."""
 
 import gc
+import os
 
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"  # the second has memory of its own
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -93,3 +95,55 @@ def test_bfloat16_tensors_of_torch_become_bfloat16():
     torch = pytest.importorskip("torch")
     batch = next(iter(loader_of(torch.arange(N).to(torch.bfloat16))))
     assert batch.dtype == jnp.bfloat16
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# On a device
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("put", ["device", "sharding"])
+def test_batches_are_put_on_a_device_and_their_buffers_are_used_again(threads, put):
+    device = jax.devices()[1]
+    where = device if put == "device" else jax.sharding.SingleDeviceSharding(device)
+    loader = loader_of(threads=threads, device=where)
+    expected = fb.Loader((X, Y), 64, shuffle=True, seed=1)
+    held = []
+    for _ in range(3):
+        for mine, theirs in zip(loader, expected, strict=True):
+            assert all(leaf.devices() == {device} for leaf in mine)
+            held.append((mine, theirs))
+    assert all(np.array_equal(left, right) for mine, theirs in held for left, right in zip(mine, theirs, strict=True))
+    gc.collect()
+    assert max(live(loader)) <= 16  # 30 batches are held, of which none needs a buffer any more
+    assert f"handed over in {where}, copied from the CPU's memory" in loader.explain()
+
+
+def test_two_batches_are_on_their_way_and_do_not_count_as_delivered():
+    loader = loader_of(device=jax.devices()[1], threads=0)
+    iterator = iter(loader)
+    for i in range(1, 5):
+        next(iterator)
+        assert loader.state_dict()["position"] == i * 64
+        assert loader._live[0].delivered == (i + 2) * 64
+    resumed = loader_of(device="cpu")
+    resumed.load_state_dict(loader.state_dict())
+    assert np.array_equal(np.concatenate([y for _, y in resumed]), fb.Shuffle(N).order(1, 0)[256:])
+
+
+def test_map_has_arrays_of_the_device():
+    device = jax.devices()[1]
+    for map_threads in (0, 2):
+        loader = loader_of(
+            device=device, map=lambda batch: (batch[0].devices(), batch[1].sum()), map_threads=map_threads
+        )
+        found = list(loader)
+        assert all(devices == {device} for devices, _ in found)
+        assert sum(int(total) for _, total in found) == Y.sum()
+
+
+@pytest.mark.parametrize(("device", "error"), [(3, TypeError), (1.5, TypeError), ("tpu", RuntimeError)])
+def test_a_device_that_is_none_or_not_there_is_refused(device, error):
+    with pytest.raises(error):
+        loader_of(device=device)

@@ -1,0 +1,136 @@
+"""Batches on a CUDA device: values, the order against streams, memory that copies are under way from and to."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import fastbatch as fb
+
+pytestmark = pytest.mark.gpu
+
+torch = pytest.importorskip("torch")
+
+N, BATCH = 4_096, 256
+X = np.arange(N, dtype=np.float32)[:, None] + np.zeros(1024, np.float32)  # 1 MB a batch
+Y = np.arange(N)
+
+SIZES = (((BATCH, 1024), torch.float32), ((BATCH,), torch.int64))
+
+# Cycles of the device: some tens of milliseconds, in which the CPU is done with everything in these tests.
+LONG = 50_000_000
+
+
+def loader(**options):
+    return fb.Loader((X, Y), BATCH, **{"shuffle": True, "seed": 3, "device": "cuda", **options})
+
+
+def is_right(x, y):
+    """Whether each row is that of its label; for a device to answer, when it comes to it."""
+    return (x == y[:, None]).all()
+
+
+@pytest.fixture
+def stall():
+    """Keeps a stream from going on for a while."""
+
+    def stall(stream):
+        with torch.cuda.stream(stream):
+            torch.cuda._sleep(LONG)
+
+    yield stall
+    torch.cuda.synchronize()
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("pin_memory", [None, False])
+def test_its_batches_are_those_of_a_loader_on_the_cpu(threads, pin_memory):
+    mine = loader(threads=threads, pin_memory=pin_memory, rows=True)
+    theirs = loader(device="cpu", rows=True)
+    for _ in range(2):
+        for there, here in zip(mine, theirs, strict=True):
+            assert all(leaf.device == torch.device("cuda", torch.cuda.current_device()) for leaf in there)
+            assert all(torch.equal(a.cpu(), b) for a, b in zip(there, here, strict=True))
+    assert all(torch.equal(a.cpu(), b) for a, b in zip(mine.batch(5, 3), theirs.batch(5, 3), strict=True))
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_no_slot_is_filled_while_it_is_copied_from(threads, stall):
+    mine = loader(threads=threads)
+    iterator = iter(mine)
+    next(iterator)  # the stream of the copies is there
+    stall(mine._destination.carrier._stream)  # the copies that begin now end after the CPU has filled every slot again
+    right = [is_right(x, y) for x, y in itertools.islice(iterator, 12)]
+    assert torch.stack(right).all()
+
+
+def test_nobody_waits_for_a_copy_but_the_stream_that_uses_it(stall):
+    # Blocks of pinned memory that torch has in hand: to pin more may wait for the device.
+    in_hand = [torch.empty(size, dtype=dtype, pin_memory=True) for size, dtype in SIZES for _ in range(24)]
+    del in_hand
+    mine = loader()
+    iterator = iter(mine)
+    next(iterator)
+    copying = mine._destination.carrier._stream
+    stall(copying)
+    batches = list(itertools.islice(iterator, 4))
+    assert not copying.query(), "the CPU waited for the copies, or they took no time"
+    assert all(is_right(x, y) for x, y in batches)
+
+
+def test_memory_of_a_batch_is_used_again_when_its_user_is_done(stall):
+    side = torch.cuda.Stream()
+    right = []
+    with torch.cuda.stream(side):
+        for x, y in itertools.chain.from_iterable(loader() for _ in range(3)):
+            torch.cuda._sleep(LONG // 20)  # the batch is dropped long before the device comes to it
+            right.append(is_right(x, y))
+        assert torch.stack(right).all()
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_pinned_batches_stay_as_they_are_until_a_users_copy_has_ended(threads, stall):
+    mine = loader(device=None, pin_memory=True, threads=threads)
+    side, right = torch.cuda.Stream(), []
+    stall(side)
+    with torch.cuda.stream(side):
+        for x, y in mine:
+            assert x.is_pinned()
+            assert y.is_pinned()
+            right.append(is_right(x.to("cuda", non_blocking=True), y.to("cuda", non_blocking=True)))
+            del x, y
+        assert torch.stack(right).all()
+
+
+@pytest.mark.parametrize("map_threads", [0, 2])
+def test_map_has_the_batch_on_the_device(map_threads):
+    def function(batch):
+        x, y = batch
+        return x.device.type, is_right(x, y)
+
+    found = list(loader(map=function, map_threads=map_threads))
+    assert len(found) == N // BATCH
+    assert all(kind == "cuda" and right for kind, right in found)
+
+
+def test_what_is_on_its_way_is_not_delivered():
+    mine = loader()
+    first = [y.tolist() for _, y in itertools.islice(mine, 5)]
+    again = loader()
+    again.load_state_dict(mine.state_dict())
+    rest = [y.tolist() for _, y in again]
+    assert sorted(itertools.chain(*first, *rest)) == list(range(N))
+
+
+def test_a_device_that_is_not_there_is_an_error():
+    with pytest.raises(RuntimeError, match="is not there: torch finds"):
+        loader(device=f"cuda:{torch.cuda.device_count()}")
+
+
+def test_the_device_is_the_one_that_is_current_at_the_first_batch():
+    last = torch.cuda.device_count() - 1
+    mine = loader()
+    with torch.cuda.device(last):
+        x, _ = next(iter(mine))
+    assert x.device.index == last
+    assert f"handed over in cuda:{last}, copied from pinned memory" in mine.explain()
