@@ -6,6 +6,7 @@ import gc
 import itertools
 import os
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -246,6 +247,23 @@ def test_map_has_the_batch_where_it_was_sent(loader_to, map_threads):
     for _ in range(2):
         assert list(loader) == [(first, True) for first in range(0, N, BATCH)]
         carrier.said.clear()
+
+
+def test_the_time_of_map_is_not_waited_for(loader_to):
+    spent = []
+
+    def function(batch):
+        began = time.perf_counter()
+        while time.perf_counter() - began < 5e-3:
+            pass
+        spent.append(time.perf_counter() - began)
+
+    loader = loader_to(Destination("torch", CopyingCarrier()), map=function)
+    list(loader)
+    stats = loader.stats()
+    assert stats.wait_seconds < sum(spent) / 2
+    assert stats.wait_share < 0.5
+    assert stats.ready_share > 0.9
 
 
 @pytest.mark.parametrize("threads", [0, 2])

@@ -172,21 +172,23 @@ class MappedBatches:
             raise RuntimeError(FORKED)
         with self._turn:
             entered = time.perf_counter()
-            is_ready = bool(self._jobs) and (self._jobs[0].is_done or self._mapping.n_threads == 0)
+            is_ready = bool(self._jobs) and not self._has_to_wait(self._jobs[0])
             try:
-                job, epoch = self._next_done()
+                job, epoch = self._next_reached()
             except MemoryError:  # no row is lost, and this can be asked again
                 raise
             except BaseException:
                 self._end()
                 raise
+            reached = time.perf_counter()
             try:
+                job.run()  # unless a thread did
                 result = job.outcome()
             except BaseException:
                 self._end()
                 raise
             left = time.perf_counter()
-            self._mapping.waited(left - entered, left - (self._left or entered), ready=is_ready)
+            self._mapping.waited(reached - entered, left - (self._left or entered), ready=is_ready)
             self._left = left
             epoch.relay(job.position)
             return result
@@ -201,7 +203,8 @@ class MappedBatches:
         for job in jobs:
             job.cancel()
 
-    def _next_done(self) -> tuple[Job, Epoch]:
+    def _next_reached(self) -> tuple[Job, Epoch]:
+        """The job of the next batch: done, where there are threads to do it."""
         while True:
             if self._batches is None:
                 raise StopIteration
@@ -212,12 +215,15 @@ class MappedBatches:
             if not self._jobs:
                 self._finish(epoch)
             job = self._jobs[0]
-            while not job.is_done and self._is_next(job) and not self._mapping.is_closed:
-                if self._crew.is_over or self._mapping.n_threads == 0:
+            while self._has_to_wait(job) and self._is_next(job) and not self._mapping.is_closed:
+                if self._crew.is_over:
                     job.run()
                 job.wait(PATIENCE_SECONDS)
-            if job.is_done and self._is_next(job):
+            if not self._has_to_wait(job) and self._is_next(job):
                 return self._jobs.popleft(), epoch
+
+    def _has_to_wait(self, job: Job) -> bool:
+        return self._mapping.n_threads > 0 and not job.is_done
 
     def _is_next(self, job: Job) -> bool:
         """Whether no signal handler took it while it was waited for."""

@@ -15,7 +15,7 @@ class Stats(NamedTuple):
     epochs : int
         That came to their end.
     batches, samples, nbytes : int
-        Delivered; with map threads, those that are on their way through `map` included.
+        Delivered; those that are on their way through map threads, or to a device, included.
     fill_seconds : float
         Time that filling took, of all threads together.
     wait_seconds : float
