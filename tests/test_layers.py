@@ -39,6 +39,7 @@ LAYERS = {
     "materializing": 4,
     "loader": 6,
     "torch": 7,
+    "keras": 7,
     "__init__": 8,
     "demo": 9,
     "cli": 10,
@@ -192,5 +193,5 @@ def test_import_loads_no_framework_and_no_program():
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(done.stdout.split())
     assert "fastbatch.loader" in loaded
-    unwanted = {"torch", "jax", "pandas", "matplotlib", "sklearn", "fastbatch.demo", "fastbatch.cli"}
-    assert not loaded & unwanted
+    frameworks = {"torch", "jax", "keras", "tensorflow", "pandas", "matplotlib", "sklearn"}
+    assert not loaded & (frameworks | {"fastbatch.demo", "fastbatch.cli"})

@@ -1,6 +1,10 @@
 """Tests with real frameworks: run only when asked for, by ``-m integration``, so that nobody else needs them."""
 
+import os
+
 import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # the smallest of those that train
 
 
 def pytest_ignore_collect(collection_path, config):
