@@ -1,10 +1,17 @@
-"""Programs for tests of what may crash, hang or end a process: each in a process of its own, with a time limit."""
+"""Programs for tests of what may crash, hang or end a process: each in a process of its own, with a time limit.
+
+The examples are run as well, as a user would run them.
+"""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 # Sanitizers reserve more memory than any limit leaves, and report what other tests do not care about.
 SANITIZED = any(name in os.environ for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"))
@@ -31,3 +38,19 @@ def run_program(program, *arguments, timeout=120, **environment):
 def assert_quiet(done, output=""):
     """Nothing went wrong, and nothing was said beyond `output`."""
     assert (done.returncode, done.stderr, done.stdout.strip()) == (0, "", output)
+
+
+def run_example(name, cwd, *, is_quiet=True, timeout=120):
+    """What the example prints. Nothing else is written, unless by a framework that cannot be quiet."""
+    command = [sys.executable, str(EXAMPLES / name)]
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+    assert result.returncode == 0, result.stderr
+    if is_quiet:
+        assert result.stderr == ""
+    return result.stdout
+
+
+def numbers(pattern, text):
+    """The groups of the one place in `text` that matches, as floats."""
+    (found,) = re.finditer(pattern, text)
+    return [float(group) for group in found.groups()]

@@ -1,28 +1,10 @@
 """The examples run as a user would run them, and their figures say that they work."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-def run_example(name, cwd):
-    """What the example prints."""
-    command = [sys.executable, str(EXAMPLES / name)]
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
-    return result.stdout
-
-
-def numbers(pattern, text):
-    """The groups of the one place in `text` that matches, as floats."""
-    (found,) = re.finditer(pattern, text)
-    return [float(group) for group in found.groups()]
+from programs import EXAMPLES, numbers, run_example
 
 
 def test_in_memory_mini_batches_learns_and_cuts_the_last_batch(tmp_path):
@@ -141,6 +123,18 @@ def test_evaluation_on_ranks_counts_every_row_once(tmp_path):
     (n_right,) = numbers(r"one process: (\d+) of 897 right", printed)
     assert f"exact: {n_right:.0f} of 897 right, on 4 ranks with {{4}} batches each" in printed
     assert re.search(r"wrap: \d+ of 900 right, on 4 ranks with \{4\} batches each", printed)
+
+
+def test_partial_fit_learns_from_a_table_in_units_of_all_sizes(tmp_path):
+    pytest.importorskip("sklearn")
+    printed = run_example("partial_fit.py", tmp_path)
+    assert "4,000,000 bytes in the file, 40,000 in a batch" in printed
+    assert "40000 rows to learn from, 10000 held out" in printed
+    standardised = [float(share) for share in re.findall(r"standardised, epoch \d: ([\d.]+) right", printed)]
+    as_they_are = [float(share) for share in re.findall(r"as they are, epoch \d: ([\d.]+) right", printed)]
+    assert len(standardised) == len(as_they_are) == 2
+    assert standardised[-1] > 0.85
+    assert standardised[-1] > as_they_are[-1] + 0.1
 
 
 def test_the_readmes_ten_lines_run():
