@@ -1,5 +1,7 @@
 """Trainers that people use: each trains a real epoch, and sees every row once."""
 
+import re
+
 import lightning
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from torch import nn
 
 import fastbatch as fb
 import fastbatch.torch
+from programs import run_example
 
 N, BATCH = 1000, 32
 X = torch.randn(N, 8, generator=torch.Generator().manual_seed(0))
@@ -86,6 +89,17 @@ def test_lightning_trains_and_resumes_in_the_middle_of_an_epoch(tmp_path, given)
         with_data.fit(resumed, datamodule=Data(given), ckpt_path=tmp_path / f"step={step}.ckpt", weights_only=False)
         assert resumed.seen == whole.seen[step:]
         assert resumed.losses == whole.losses[step:]
+
+
+def test_the_example_of_a_datamodule_is_taken_up_in_the_middle_of_an_epoch(tmp_path):
+    printed = run_example("lightning_datamodule.py", tmp_path, timeout=300)
+    assert "3 epochs without a break: 135 batches" in printed
+    assert "stopped after 60 batches, at step=60.ckpt" in printed
+    assert "went on with 75 batches" in printed
+    assert "the same weights as without a break: True" in printed
+    whole, resumed = re.findall(r"batches\n  ([\d.]+) of 359 held-out images right", printed)
+    assert whole == resumed
+    assert float(whole) > 0.9
 
 
 # ---------------------------------------------------------------------------------------------------------------------
