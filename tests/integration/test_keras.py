@@ -178,9 +178,10 @@ def test_keras_validates_on_every_row_once_after_each_epoch():
     assert [history["val_loss"][-1], history["val_accuracy"][-1]] == pytest.approx(expected, rel=1e-5)
 
 
-def test_keras_predicts_row_by_row():
+@pytest.mark.parametrize("output", ["numpy", "torch"])
+def test_keras_predicts_row_by_row(output):
     model = Model(is_built=True)
-    predicted = model.predict(dataset_of(FEATURES, shuffle=False), verbose=0)
+    predicted = model.predict(dataset_of(FEATURES, shuffle=False, output=output), verbose=0)
     np.testing.assert_allclose(predicted, model.predict(FEATURES, verbose=0), rtol=1e-5)
 
 
