@@ -29,7 +29,7 @@ LAYERS = {
     "user_samplers": 3,
     "containers": 3,  # opens them into what delivery takes
     "columns": 4,
-    "workers": 3,
+    "workers": 2,
     "mapping": 3,
     "stats": 3,
     "state": 4,
