@@ -8,6 +8,18 @@ from pathlib import Path
 
 from benchmarks import optional, roofline
 
+# Packages that contenders come from, and that need not be installed.
+PEERS = (
+    "imbalanced-learn",
+    "pytorch-metric-learning",
+    "grain",
+    "spdl",
+    "tensorflow-cpu",
+    "torchrl",
+    "lightning",
+    "transformers",
+)
+
 
 def describe():
     """Words for the processor, the memory and every version that matters."""
@@ -20,8 +32,7 @@ def describe():
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "torch": version("torch"),
-        "imbalanced_learn": optional.version_of("imbalanced-learn") or "not installed",
-        "pytorch_metric_learning": optional.version_of("pytorch-metric-learning") or "not installed",
+        **{name.replace("-", "_"): optional.version_of(name) or "not installed" for name in PEERS},
         "fastbatch": version("fastbatch"),
         "compiler": compiler(),
     }

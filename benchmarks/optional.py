@@ -12,20 +12,19 @@ def version_of(package):
         return None
 
 
-def needs(package):
-    """Mark a contender that imports `package`, which it does when it is called."""
+def needs(*packages):
+    """Mark a contender that imports `packages`, which it does when it is called."""
 
     def mark(contender):
-        contender.needs = package
+        contender.needs = packages
         return contender
 
     return mark
 
 
 def missing(contender):
-    """The package that the contender lacks, None where it can be called."""
-    package = getattr(contender, "needs", None)
-    return package if package is not None and version_of(package) is None else None
+    """A package that the contender lacks, None where it can be called."""
+    return next((package for package in getattr(contender, "needs", ()) if version_of(package) is None), None)
 
 
 def installed(case):
