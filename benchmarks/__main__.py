@@ -6,7 +6,9 @@ from pathlib import Path
 
 from benchmarks import (
     bench_balanced,
+    bench_cuda,
     bench_engine,
+    bench_frameworks,
     bench_loader,
     bench_memory,
     bench_perclass,
@@ -37,6 +39,8 @@ SUITES = {
     "state": bench_state,
     "memory": bench_memory,
     "engine": bench_engine,
+    "cuda": bench_cuda,
+    "frameworks": bench_frameworks,
 }
 
 
@@ -67,6 +71,8 @@ def main():
         for contender in filter(optional.missing, case.contenders):
             print(f"  {contender.__name__:<30} left out: {optional.missing(contender)} is not installed")
         case = optional.installed(case)
+        if not case.contenders:
+            continue
         records.append(report.record(case, case.run(quick=options.quick)))
         gc.collect()
         for name, figures in records[-1]["contenders"].items():

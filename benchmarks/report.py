@@ -102,7 +102,7 @@ def write(folder, machine, records):
     (folder / "results.json").write_text(json.dumps({"machine": machine, "cases": records}, indent=1) + "\n")
     (folder / "results.md").write_text(
         "# Benchmark results\n\nWritten by `python -m benchmarks`: medians of interleaved repeats; one core,\n"
-        "but for the cases of `bench_engine.py`.\n\n"
+        "but for the cases of `bench_engine.py` and for loaders that bring threads or processes of their own.\n\n"
         + "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in machine.items())
         + f"\n\n## Asked and reached\n\n{goal_table(records)}\n\n## Every contender\n\n{contender_table(records)}\n"
     )
