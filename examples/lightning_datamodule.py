@@ -30,7 +30,7 @@ class Digits(lightning.LightningDataModule):
         self.training, self.held_out = fb.split(len(digits), [0.8, 0.2], labels=digits, seed=0)
 
     def train_dataloader(self):
-        # rank="auto" shares the rows among the processes; tell the Trainer use_distributed_sampler=False then.
+        # rank="auto" shares the rows among the Trainer's processes, which finds no sampler to do it by.
         loader = fb.Loader(self.data, BATCH_SIZE, sampler=fb.Subset(self.training), seed=0, rank="auto")
         return fastbatch.torch.as_dataloader(loader)
 

@@ -117,8 +117,8 @@ def as_dataloader(loader: Loader) -> LoaderDataLoader:
     """A torch DataLoader that gives the batches of a Loader, for whatever insists on one.
 
     Its batches, their number, their order and its state are the Loader's, so that trainers that save the state of a
-    DataLoader, as Lightning does, resume at the next row. Ranks are the Loader's as well: tell it, not the trainer, to
-    share the data.
+    DataLoader, as Lightning does, resume at the next row. Ranks are the Loader's as well: give it ``rank="auto"``, and
+    let the trainer share nothing (Accelerate's `prepare` would).
 
     Parameters
     ----------
