@@ -1,6 +1,5 @@
 """The bundled digits, ``fastbatch demo`` and the command line around it."""
 
-import io
 import re
 import subprocess
 import sys
@@ -100,33 +99,6 @@ def test_check_epoch_accepts_a_whole_epoch_and_finds_a_lost_row():
         demo.check_epoch([(x[1:], np.where(y == 0, 1, y)[1:])], x, y)
     with pytest.raises(RuntimeError, match="do not add up to the data"):
         demo.check_epoch(fb.Loader((x, y), 32, shuffle=True, seed=0, drop_last=True), x, y)
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_progress_bar_redraws_one_line_on_a_terminal_and_erases_it():
-    terminal = Terminal()
-    with demo.ProgressBar("digits", terminal) as bar:
-        for n_done in range(1, 1001):
-            bar.show(n_done, 1000)
-    *frames, erased, end = terminal.getvalue().split("\r")
-    assert "\n" not in terminal.getvalue()
-    assert len(frames) == 1 + 101  # the empty text before the first return, then 0 % to 100 %
-    assert re.fullmatch(r"digits +\[#{15}-{15}\]  50 %", frames[51])
-    assert re.fullmatch(r"digits +\[#{30}\] 100 %", frames[101])
-    assert erased.strip() == ""
-    assert len(erased) >= len(frames[101])
-    assert end == ""
-
-
-def test_progress_bar_is_silent_elsewhere():
-    stream = io.StringIO()
-    with demo.ProgressBar("digits", stream) as bar:
-        bar.show(1, 2)
-    assert stream.getvalue() == ""
 
 
 # -- the command line ------------------------------------------------------------------------------------------------

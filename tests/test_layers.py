@@ -21,6 +21,7 @@ LAYERS = {
     "ranks": 1,
     "concatenation": 1,
     "pacing": 1,
+    "progress": 1,
     "picking": 1,
     "seeding": 1,
     "samplers": 2,

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from statistics import median
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import fastbatch as fb
+from fastbatch.progress import ProgressBar
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -92,7 +93,7 @@ class Training:
     imbalance: int  # most minus fewest images of a digit, in the worst batch
 
 
-def train(network: Network, loader: Any, n_updates: int, bar: "ProgressBar") -> Training:
+def train(network: Network, loader: Any, n_updates: int, bar: ProgressBar) -> Training:
     """Update `network` by `n_updates` batches, over as many epochs as that takes."""
     # A batch below 32 has a noisier gradient: smaller steps keep it stable.
     first_rate = LEARNING_RATE * min(1, loader.batch_size / 32)
@@ -110,7 +111,7 @@ def train(network: Network, loader: Any, n_updates: int, bar: "ProgressBar") -> 
         network.step(x, y, first_rate * (1 - update / n_updates))
         counts = np.bincount(y, minlength=N_CLASSES)
         imbalance = max(imbalance, int(counts.max() - counts.min()))
-        bar.show(update + 1, n_updates)
+        bar.advance()
     return Training(waited / (time.perf_counter() - start), imbalance)
 
 
@@ -146,7 +147,7 @@ def show_training(epochs: int, batch_size: int, seed: int) -> None:
     initial = Network(x.shape[1], rng)
     for images, batches, n_images, loader in runs:
         network = copy.deepcopy(initial)
-        with ProgressBar(f"{images}, {batches}", sys.stderr) as bar:
+        with ProgressBar(f"{images}, {batches}", n_updates, sys.stderr) as bar:
             result = train(network, loader, n_updates, bar)
         accuracy = network.accuracy(x_held_out, y_held_out)
         print(
@@ -155,36 +156,6 @@ def show_training(epochs: int, batch_size: int, seed: int) -> None:
         )
     print("\nimbalance: most minus fewest images of a digit in one batch, in the worst batch of all.")
     print("waiting:   share of the training time spent waiting for the next batch.")
-
-
-class ProgressBar:
-    """A line of text that is redrawn on a terminal; silent on any other stream."""
-
-    WIDTH = 30
-
-    def __init__(self, label: str, stream: TextIO) -> None:
-        self.label = label
-        self.stream = stream
-        self.is_shown = stream.isatty()
-        self.percent = -1
-
-    def __enter__(self) -> "ProgressBar":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self.is_shown:
-            self.stream.write(f"\r{'':{self.WIDTH + 41}}\r")  # erase, so that the result takes the line's place
-            self.stream.flush()
-
-    def show(self, n_done: int, n_total: int) -> None:
-        """Redraw, if the percentage has changed."""
-        percent = 100 * n_done // n_total
-        if not self.is_shown or percent == self.percent:
-            return
-        self.percent = percent
-        filled = "#" * (self.WIDTH * n_done // n_total)
-        self.stream.write(f"\r{self.label:<32}[{filled:-<{self.WIDTH}}] {percent:3d} %")
-        self.stream.flush()
 
 
 # -- batches per second ----------------------------------------------------------------------------------------------

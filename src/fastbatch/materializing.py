@@ -15,6 +15,7 @@ import numpy as np
 
 from fastbatch._native.structure import Structure, flatten
 from fastbatch.delivery import is_array, source_of
+from fastbatch.progress import ProgressBar
 
 # Samples that are read by one thread, and noted together.
 CHUNK = 256
@@ -69,7 +70,7 @@ def materialize(dataset: Any, path: Any = None, *, threads: int = 1, progress: b
     structure, leaves = _flat(_sample(dataset, 0), 0)
     target = _InMemory(n, leaves) if path is None else _InFolder(Path(path), n, leaves)
     chunks = [first for first in range(0, n, CHUNK) if first not in target.done]
-    bar = _Bar(n, n - len(chunks) * CHUNK, sys.stderr.isatty() if progress is None else progress)
+    n_done = n - sum(min(CHUNK, n - first) for first in chunks)
 
     def read(first: int) -> None:
         rows = range(first, min(first + CHUNK, n))
@@ -77,9 +78,12 @@ def materialize(dataset: Any, path: Any = None, *, threads: int = 1, progress: b
             other, values = _flat(_sample(dataset, row), row)
             _store(target.arrays, structure, other, values, row)
         target.note(first)
-        bar.add(len(rows))
+        bar.advance(len(rows))
 
-    with ThreadPoolExecutor(max(1, threads)) as pool:
+    with (
+        ProgressBar("samples", n, sys.stderr, n_done=n_done, shown=progress) as bar,
+        ThreadPoolExecutor(max(1, threads)) as pool,
+    ):
         pending = [pool.submit(read, first) for first in chunks]
         try:
             for future in pending:
@@ -88,7 +92,6 @@ def materialize(dataset: Any, path: Any = None, *, threads: int = 1, progress: b
             pool.shutdown(wait=True, cancel_futures=True)
             target.save()
             raise
-    bar.end()
     return structure.unflatten(target.finished())
 
 
@@ -189,20 +192,3 @@ class _InFolder:
     def finished(self) -> list[np.ndarray]:
         self.save()
         return [np.load(name, mmap_mode="r") for name in self._names]
-
-
-class _Bar:
-    """How far it has got, in one line on stderr."""
-
-    def __init__(self, n: int, n_done: int, shown: bool) -> None:
-        self._n, self._n_done, self._shown, self._lock = n, max(0, n_done), shown, threading.Lock()
-
-    def add(self, n: int) -> None:
-        with self._lock:
-            self._n_done += n
-            if self._shown:
-                print(f"\r{self._n_done:,} of {self._n:,} samples", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self._shown:
-            print(file=sys.stderr)
