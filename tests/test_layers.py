@@ -35,6 +35,7 @@ LAYERS = {
     "stats": 3,
     "state": 4,
     "pickling": 5,
+    "epochs": 5,
     "explaining": 5,
     "gathering": 5,
     "materializing": 4,

@@ -26,12 +26,12 @@ X.flags.writeable = Y.flags.writeable = False
 
 def live(loader):
     """Buffers alive now, for each column."""
-    return [alive for alive, _ in loader._engine.buffers()]
+    return [alive for alive, _ in loader._epochs.engine.buffers()]
 
 
 def made(loader):
     """Buffers ever made, for each column."""
-    return [allocated for _, allocated in loader._engine.buffers()]
+    return [allocated for _, allocated in loader._epochs.engine.buffers()]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -253,7 +253,7 @@ def test_slots_and_their_bytes():
     stats = loader.stats()
     assert stats.leases == 0
     assert 0 < stats.slots < 2 * N_BATCHES  # idle ones, and not too many of them
-    assert stats.slots == sum(live for live, _ in loader._engine.buffers())
+    assert stats.slots == sum(live for live, _ in loader._epochs.engine.buffers())
     assert 0 < stats.live_nbytes < before
 
 

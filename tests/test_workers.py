@@ -214,7 +214,7 @@ def test_a_loader_that_tries_comes_to_say_so(cores):
     cores(2)
     table = np.zeros((4000, 1000))
     loader = fb.Loader(table, 250, shuffle=True)
-    while loader._engine.report()["trials"] == 0:
+    while loader._epochs.engine.report()["trials"] == 0:
         for _ in loader:
             pass
     assert "tried" in line(loader, "threads")

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import operator
-import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fastbatch import lifetimes
-from fastbatch._native.batches import Batches, Epoch
-from fastbatch._native.engine import Engine
+from fastbatch._native.batches import Batches
 from fastbatch.batching import Batching, Schedule, check_batching
 from fastbatch.columns import make_columns, with_valid, with_weights
 from fastbatch.delivery.destination import check_destination
+from fastbatch.epochs import Epochs
 from fastbatch.explaining import explain
-from fastbatch.feeding import Feed
 from fastbatch.mapping import MappedBatches, Mapping, check_mapping
 from fastbatch.pickling import by_reference, from_reference
-from fastbatch.ranks import Ranks, check_ranks
+from fastbatch.ranks import check_ranks
 from fastbatch.samplers import Sampler
-from fastbatch.seeding import check_epoch, check_seed, root_key
+from fastbatch.seeding import check_epoch, check_seed
 from fastbatch.state import Place, place_from, state_of
 from fastbatch.stats import Stats, stats_of
 from fastbatch.user_samplers import UserSampler, as_sampler
-from fastbatch.workers import check_workers, choose_workers
-
-# What a forked child must not touch.
-_ABANDONED: list[object] = []
+from fastbatch.workers import check_workers
 
 
 class Loader:
@@ -169,8 +162,7 @@ class Loader:
         self._workers = check_workers(threads, prefetch)
         map_threads = check_mapping(map, map_threads)
         self._destination = check_destination(output, device, pin_memory)
-        self._indexed: Epoch | None = None  # what batch() draws from
-        self._set_seed(check_seed(seed))
+        self._seed = check_seed(seed)
         self._arguments = {
             "data": data,
             "rank": rank if rank == "auto" else self._ranks.rank,
@@ -199,13 +191,17 @@ class Loader:
         if uneven == "pad":
             if isinstance(self._sampler, UserSampler):
                 raise ValueError('uneven="pad" needs one of fastbatch\'s samplers: an iterable does not say its length')
-            self._columns = with_valid(self._columns, self._n_rows_per_epoch())
-        self._engine = self._make_engine()
-        # The epoch begun last and what feeds it; or, while there is none, where the next one begins.
-        self._start = Place(0, 0)
-        self._live: tuple[Epoch, Feed | None] | None = None  # one, so that other threads see two that belong together
-        self._make_locks()
-        lifetimes.register(self)
+            self._columns = with_valid(self._columns, len(self._sampler))
+        self._epochs = Epochs(
+            self._columns,
+            self._sampler,
+            self._batching,
+            self._ranks,
+            self._destination,
+            self._workers,
+            relayed=self._mapping is not None,
+            seed=self._seed,
+        )
 
     @property
     def batch_size(self) -> int | None:
@@ -221,14 +217,11 @@ class Loader:
         ValueError
             It is out of range, no multiple of the rows of a group, or there is a schedule or a `batch_sampler`.
         """
-        return self._batching.at(*self._place()[:2])
+        return self._batching.at(*self._epochs.place()[:2])
 
     @batch_size.setter
     def batch_size(self, batch_size: int) -> None:
-        batch_size = self._batching.resize(batch_size)
-        self._indexed = None
-        if self._live is not None and not self._live[0].exhausted:
-            _resize(*self._live, batch_size)
+        self._epochs.resize(self._batching.resize(batch_size))
 
     @property
     def rank(self) -> int:
@@ -248,7 +241,7 @@ class Loader:
     @property
     def epoch(self) -> int:
         """The epoch of the iterator started last, or the one that comes next."""
-        return self._place().epoch
+        return self._epochs.place().epoch
 
     @property
     def remaining(self) -> int:
@@ -259,8 +252,8 @@ class Loader:
         TypeError
             The sampler has no length, or its items are batches of sizes that nobody knows.
         """
-        epoch, position, _ = self._place()
-        return self._batching.n_batches(epoch, position, self._n_rows_per_epoch())
+        epoch, position, _ = self._epochs.place()
+        return self._batching.n_batches(epoch, position, len(self._sampler))
 
     def __len__(self) -> int:
         """Batches of a whole epoch; with a schedule, of the present one.
@@ -270,14 +263,14 @@ class Loader:
         TypeError
             The sampler has no length.
         """
-        return self._batching.n_batches(self._place().epoch, 0, self._n_rows_per_epoch())
+        return self._batching.n_batches(self.epoch, 0, len(self._sampler))
 
     def __iter__(self) -> Batches | MappedBatches:
         """An iterator over the next epoch, which begins at its first `next`."""
         self._require_open()
         if self._mapping is None:
-            return Batches(self._begin, self._map)
-        return MappedBatches(Batches(self._begin), self._mapping)
+            return Batches(self._epochs.begin, self._map)
+        return MappedBatches(Batches(self._epochs.begin), self._mapping)
 
     def batch(self, epoch: int, i: int) -> Any:
         """Batch i of an epoch, by itself: nothing else of the Loader changes.
@@ -312,23 +305,13 @@ class Loader:
         if self._sampler.native.live:
             raise TypeError("batch(epoch, i) needs an order that nothing changes: this sampler follows updates")
         check_epoch(epoch)
-        n_batches = self._batching.n_batches(epoch, 0, self._n_rows_per_epoch())
+        n_batches = self._batching.n_batches(epoch, 0, len(self._sampler))
         if not 0 <= i < n_batches:
             raise IndexError(f"batch {i} is out of range for an epoch of {n_batches} batches")
-        with self._indexing:
-            indexed, self._indexed = self._indexed, None  # a signal handler that comes in between makes its own
-            if indexed is None or indexed.number != epoch:
-                self._check_files()
-                indexed = None  # its order goes before the next one comes
-                indexed = self._open_epoch(epoch, 0, helped=False)
-            position, size = self._batching.batch(epoch, i, self._n_rows_per_epoch())
-            if indexed.batch_size != size:
-                indexed.set_batch_size(size)
-            batch = indexed.at(position)
-            if (carrier := self._destination.carrier) is not None:
-                carrier.receive(batch, carrier.mark())
-            self._indexed = indexed
-            return batch
+        batch = self._epochs.batch(epoch, i)
+        if (carrier := self._destination.carrier) is not None:
+            carrier.receive(batch, carrier.mark())
+        return batch
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iterator begin this epoch.
@@ -346,9 +329,8 @@ class Loader:
             Negative, or beyond 64 bits.
         """
         epoch = check_epoch(operator.index(epoch))
-        if (self._live is None or self._live[0].exhausted) and epoch == self._place().epoch:
-            return  # it comes next in any case, and may have been prepared
-        self._move_to(Place(epoch, 0))
+        if not self._epochs.keeps(epoch):
+            self._epochs.move_to(Place(epoch, 0))
 
     def state_dict(self) -> dict[str, Any]:
         """The place reached, as a few integers and names that JSON can hold.
@@ -356,7 +338,7 @@ class Loader:
         Rows count as reached when their batch was delivered. The state can be loaded with another batch size, and on
         another number of ranks. A batch size that was set is part of it.
         """
-        return state_of(self._place(), self._seed, self._sampler, self._columns.n_rows, self._batching.moved)
+        return state_of(self._epochs.place(), self._seed, self._sampler, self._columns.n_rows, self._batching.moved)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next iterator begin where `state` was taken; the seed becomes the state's.
@@ -373,8 +355,9 @@ class Loader:
         """
         seed, place = place_from(state, self._sampler, self._columns.n_rows)
         self._batching.load(state.get("batch_size"))
-        self._set_seed(seed)
-        self._move_to(place)
+        self._seed = seed
+        self._epochs.reseed(seed)
+        self._epochs.move_to(place)
 
     def stats(self, *, reset: bool = False) -> Stats:
         """What was done so far, and how long it was waited for.
@@ -384,7 +367,7 @@ class Loader:
         reset : bool
             Whether to count from 0 again.
         """
-        report = self._engine.report(reset=reset)
+        report = self._epochs.engine.report(reset=reset)
         if self._mapping is not None:
             report.update(self._mapping.report(reset=reset))
         return stats_of(report)
@@ -397,7 +380,7 @@ class Loader:
             self._batching,
             self._ranks,
             self._seed,
-            self._engine,
+            self._epochs.engine,
             self._workers,
             self._mapping,
             self._destination,
@@ -405,9 +388,7 @@ class Loader:
 
     def close(self) -> None:
         """Give memory back and end all iterators and threads. Batches that were handed out stay valid."""
-        self._engine.close()  # first, so that nobody begins an epoch at this place once more
-        self._move_to(self._place())
-        self._indexed = None
+        self._epochs.close()
         if self._mapping is not None:
             self._mapping.close()
 
@@ -446,29 +427,13 @@ class Loader:
 
     def __repr__(self) -> str:
         """Rows, batches and the place."""
-        epoch, position, _ = self._place()
-        closed = ", closed" if self._engine.closed else ""
+        epoch, position, _ = self._epochs.place()
+        closed = ", closed" if self._epochs.engine.closed else ""
         return (
             f"Loader({len(self._columns.columns)} columns of {self._columns.n_rows} rows, "
             f"batch_size={self._batching.size}, sampler={self._sampler!r}, drop_last={self._batching.drop_last}, "
             f"seed={self._seed}; epoch {epoch}, position {position}{closed})"
         )
-
-    def _set_seed(self, seed: int) -> None:
-        self._seed, self._key = seed, root_key(seed)
-        self._indexed = None
-
-    def _make_locks(self) -> None:
-        # Reentrant, because signal handlers may iterate too.
-        self._beginning, self._indexing = threading.RLock(), threading.RLock()
-
-    def _make_engine(self) -> Engine:
-        batch_nbytes = None
-        if self._batching.size is not None:
-            batch_nbytes = self._batching.size * sum(column.row_nbytes for column in self._columns.columns)
-        workers = choose_workers(*self._workers, batch_nbytes)
-        equipment = self._destination.equip(self._columns.columns, self._columns.wraps, workers.n_ahead)
-        return Engine(self._columns.columns, self._columns.structure, **equipment._asdict(), **workers._asdict())
 
     def _make_mapping(self, function: Callable[[Any], Any] | None, n_threads: int) -> Mapping | None:
         """What takes batches from the engine to whoever iterates, unless they do so themselves."""
@@ -479,101 +444,6 @@ class Loader:
             return Mapping(function, n_threads, carrier, copies_ahead=0)
         return Mapping(function, n_threads, carrier)
 
-    def _start_afresh(self) -> None:
-        """In a child after a fork: go on from the same place, with locks, threads and memory of its own."""
-        _ABANDONED.append((self._engine, self._live, self._indexed))
-        self._indexed = None
-        self._make_locks()
-        if self._live is not None and self._live[1] is not None:
-            self._live[1].make_lock()
-        if not self._engine.closed:
-            self._engine = self._make_engine()
-        self._move_to(self._place())
-
-    def _stop_threads(self) -> None:
-        """At the end of the interpreter: go on without threads."""
-        self._engine.stop_threads()
-
-    def _check_files(self) -> None:
-        for name, file in self._columns.files:
-            file.check(name)
-
-    def _place(self) -> Place:
-        """The place of the epoch begun last, or where the next one begins."""
-        if (begun := self._live) is None:
-            return self._start
-        epoch, feed = begun
-        if epoch.exhausted:
-            return Place(epoch.number + 1, 0)
-        return Place(epoch.number, epoch.position) if feed is None else Place(epoch.number, *feed.place(epoch))
-
-    def _move_to(self, place: Place) -> None:
-        self._start = place
-        self._live = None
-
-    def _begin(self, batches: Batches) -> None:
-        """Open an iterator's epoch, at its first `next`. The Loader stays where it is when that fails."""
-        with self._beginning:
-            if batches.started:  # by another thread that shares the iterator
-                return
-            if self._columns.files:
-                self._check_files()
-            last = self._live[0] if self._live is not None else None
-            number, position, sampler_state = self._start if last is None else (last.number + 1, 0, None)
-            size = self._batching.begin(number, position)
-            feed = None
-            if isinstance(self._sampler, UserSampler):
-                feed = self._sampler.feed(
-                    number, position, size, sampler_state, self._ranks, drop_last=self._batching.drop_last
-                )
-            epoch = self._open_epoch(number, position, fed=feed is not None, after=last)
-            if self._mapping is not None:
-                epoch.relay(position)
-            before = None if self._batching.schedule is None else functools.partial(self._follow_schedule, epoch, feed)
-            if batches.start(epoch, feed, before):
-                self._live = epoch, feed
-
-    def _open_epoch(
-        self, number: int, position: int, *, fed: bool = False, helped: bool = True, after: Epoch | None = None
-    ) -> Epoch:
-        rank, n_ranks, uneven = self._ranks if not fed else Ranks()  # who feeds cuts
-        as_fed = fed and self._ranks.world_size > 1
-        return Epoch(
-            self._engine,
-            self._sampler.native if isinstance(self._sampler, UserSampler) else self._sampler.native_at(number),
-            self._key,
-            number,
-            position,
-            0 if as_fed else self._batching.size or 0,
-            drop_last=self._batching.drop_last and not as_fed,
-            rank=rank,
-            n_ranks=n_ranks,
-            unit=self._sampler.multiple,
-            exact=uneven == "exact",
-            fed=fed,
-            helped=helped,
-            after=after,
-        )
-
-    def _n_rows_per_epoch(self) -> int:
-        return len(self._sampler)
-
-    def _follow_schedule(self, epoch: Epoch, feed: Feed | None) -> None:
-        """Before each batch: its size."""
-        position = epoch.delivered if feed is None else feed.position_drawn(epoch)
-        size = self._batching.at(epoch.number, position)
-        assert size is not None
-        if (epoch if feed is None else feed).batch_size != size:
-            _resize(epoch, feed, size)
-
     def _require_open(self) -> None:
-        if self._engine.closed:
+        if self._epochs.engine.closed:
             raise RuntimeError("the Loader is closed")
-
-
-def _resize(epoch: Epoch, feed: Feed | None, batch_size: int) -> None:
-    """Let the next batch of an epoch have another size."""
-    if feed is None:
-        epoch.set_batch_size(batch_size)
-    else:
-        feed.set_batch_size(epoch, batch_size)

@@ -20,7 +20,7 @@ def loader_of(data=None, **options):
 
 
 def live(loader):
-    return [alive for alive, _ in loader._engine.buffers()]
+    return [alive for alive, _ in loader._epochs.engine.buffers()]
 
 
 @pytest.mark.parametrize("threads", [0, 2])
@@ -126,7 +126,7 @@ def test_two_batches_are_on_their_way_and_do_not_count_as_delivered():
     for i in range(1, 5):
         next(iterator)
         assert loader.state_dict()["position"] == i * 64
-        assert loader._live[0].delivered == (i + 2) * 64
+        assert loader._epochs._live[0].delivered == (i + 2) * 64
     resumed = loader_of(device="cpu")
     resumed.load_state_dict(loader.state_dict())
     assert np.array_equal(np.concatenate([y for _, y in resumed]), fb.Shuffle(N).order(1, 0)[256:])
