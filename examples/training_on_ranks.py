@@ -87,9 +87,10 @@ def main():
     # before Python does.
     optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
 
-    if "RANK" not in os.environ:  # by itself, without torchrun
-        os.environ.update(RANK="0", WORLD_SIZE="1", MASTER_ADDR="localhost", MASTER_PORT="29511")
-    dist.init_process_group("gloo")
+    if "RANK" in os.environ:  # set by torchrun
+        dist.init_process_group("gloo")
+    else:
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     rank, world_size = dist.get_rank(), dist.get_world_size()
     seen = train(network, optimizer, options)
     dist.destroy_process_group()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,8 @@ def epochs_on(path, world_size):
     command = [sys.executable, "-c", RANK, str(path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     ranks = [subprocess.Popen([*command, str(rank), str(world_size)], **pipes) for rank in range(world_size)]
+    limit = threading.Timer(120, lambda: [rank.kill() for rank in ranks])
+    limit.start()
     try:
         assert [rank.stdout.readline() for rank in ranks] == ["ready\n"] * world_size
         for rank in ranks:
@@ -52,6 +55,7 @@ def epochs_on(path, world_size):
             rank.stdin.flush()
         return [tuple(map(int, rank.stdout.readline().split())) for rank in ranks]
     finally:
+        limit.cancel()
         for rank in ranks:
             rank.communicate("\n", timeout=60)
 

@@ -287,7 +287,7 @@ def test_threads_are_those_alive(threads):
     for _ in loader:
         pass
     assert loader.stats().threads == threads
-    loader._stop_threads()
+    loader._epochs._stop_threads()
     assert loader.stats().threads == 0
     assert len(list(loader)) == N_BATCHES
     loader.close()

@@ -18,7 +18,7 @@ class Job:
     Attributes
     ----------
     name : str
-        The batch in words.
+        The batch in words; "" where no function of the user's is called with it.
     position : int
         Behind the batch.
     is_done : bool
@@ -71,7 +71,8 @@ class Job:
         if self.error is None:
             return self.result
         try:
-            self.error.add_note(f"raised by map at {self.name}")
+            if self.name:
+                self.error.add_note(f"raised by map at {self.name}")
             if isinstance(self.error, StopIteration):  # which would end the user's loop without a word
                 raise RuntimeError(f"map raised StopIteration at {self.name}") from self.error
             raise self.error

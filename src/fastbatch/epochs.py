@@ -141,6 +141,7 @@ class Epochs:
         self.engine.close()  # first, so that nobody begins an epoch at this place once more
         self.move_to(self.place())
         self._indexed = None
+        self._equipment.close()
 
     def _start_afresh(self) -> None:
         """In a child after a fork: go on from the same place, with locks, threads and memory of its own."""
@@ -162,8 +163,17 @@ class Epochs:
         if self._batching.size is not None:
             batch_nbytes = self._batching.size * sum(column.row_nbytes for column in self._columns.columns)
         workers = choose_workers(*self._workers, batch_nbytes)
-        equipment = self._destination.equip(self._columns.columns, self._columns.wraps, workers.n_ahead)
-        return Engine(self._columns.columns, self._columns.structure, **equipment._asdict(), **workers._asdict())
+        self._equipment = self._destination.equip(self._columns.columns, self._columns.wraps, workers.n_ahead)
+        wraps, allocators, restock, n_spare, _ = self._equipment
+        return Engine(
+            self._columns.columns,
+            self._columns.structure,
+            wraps,
+            allocators=allocators,
+            restock=restock,
+            n_spare=n_spare,
+            **workers._asdict(),
+        )
 
     def _make_locks(self) -> None:
         # Reentrant, because signal handlers may iterate too.

@@ -47,7 +47,7 @@ def explain(
     if engine.n_threads > 0:
         lines.append(f"prefetch: up to {engine.n_ahead} batches ahead")
     if destination.carrier is not None or destination.empty is not None:
-        lines.append(f"handed over in {destination}")
+        lines.append(f"handed over {destination}")
     if mapping is not None and mapping.n_threads > 0:
         lines.append(f"map: on {mapping.n_threads} Python threads, in order")
     lines.append(f"SIMD: {simd_path()}, in kernels that have a path of their own for it")

@@ -77,9 +77,10 @@ class Loader:
         What batches are made of. None: arrays for arrays, tensors for tensors. A jax.Array on the CPU is the buffer
         itself, which stays as it is for as long as JAX holds it.
     device : torch.device, jax.Device, jax.sharding.Sharding, str or int, optional
-        Where batches are handed over. A CUDA device makes them tensors, copied from pinned memory on a stream of their
-        own, two batches ahead, and ordered against the stream that is current where the batch is asked for. With
-        output="jax", a device, a sharding or a platform's name: `jax.device_put` two batches ahead.
+        Where batches are handed over. A device of torch makes them tensors; those of a CUDA device are copied from
+        pinned memory on a stream of their own, two batches ahead, and ordered against the stream that is current where
+        the batch is asked for. With output="jax", a device, a sharding (which the last batch has to suit, or
+        `drop_last` leaves out) or a platform's name: `jax.device_put` two batches ahead.
     pin_memory : bool, optional
         Whether batches are filled in pinned memory, which a GPU copies from by itself. Without a `device` they are
         pinned tensors of the CPU; where torch finds no CUDA, ordinary ones, with a warning. None: with a CUDA device.

@@ -87,11 +87,21 @@ class Mapping:
         lifetimes.register(self)
 
     def begun(self) -> Callable[[Any], Any]:
-        """What is to be done with the batch that was drawn just now."""
-        if self.carrier is not None:
+        """What is to be done with the batch that was drawn just now, by a thread if there are any."""
+        if self.carrier is not None and self.n_threads == 0:
             return functools.partial(_receive, self.carrier, self.carrier.mark(), self.function)
         assert self.function is not None
-        return self.function
+        if self.carrier is None:
+            return self.function
+        return functools.partial(_receive_and_call, self.carrier, self.carrier.mark(), self.function)
+
+    def finished(self, outcome: Any) -> Any:
+        """What whoever iterates is given."""
+        if self.carrier is None or self.n_threads == 0:
+            return outcome
+        result, mark = outcome
+        self.carrier.receive(result, mark)
+        return result
 
     def waited(self, seconds: float, elapsed: float, *, ready: bool) -> None:
         """Count one batch: how long it was waited for, and how long ago the one before was handed out."""
@@ -132,6 +142,11 @@ class Mapping:
 def _receive(carrier: Carrier, mark: Any, function: Callable[[Any], Any] | None, batch: Any) -> Any:
     carrier.receive(batch, mark)
     return batch if function is None else function(batch)
+
+
+def _receive_and_call(carrier: Carrier, mark: Any, function: Callable[[Any], Any], batch: Any) -> tuple[Any, Any]:
+    carrier.receive(batch, mark)
+    return carrier.call(function, batch)
 
 
 class MappedBatches:
@@ -183,7 +198,7 @@ class MappedBatches:
             reached = time.perf_counter()
             try:
                 job.run()  # unless a thread did
-                result = job.outcome()
+                result = self._mapping.finished(job.outcome())
             except BaseException:
                 self._end()
                 raise
@@ -256,7 +271,8 @@ class MappedBatches:
             self._is_drawn = True
             return
         epoch = batches.epoch
-        job = Job(self._mapping.begun(), batch, epoch.last_batch, epoch.delivered)
+        name = epoch.last_batch if self._mapping.function is not None else ""
+        job = Job(self._mapping.begun(), batch, name, epoch.delivered)
         self._jobs.append(job)
         if self._mapping.n_threads > 0:
             self._crew.submit(job)

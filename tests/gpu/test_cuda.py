@@ -25,9 +25,24 @@ def loader(**options):
     return fb.Loader((X, Y), BATCH, **{"shuffle": True, "seed": 3, "device": "cuda", **options})
 
 
-def is_right(x, y):
-    """Whether each row is that of its label; for a device to answer, when it comes to it."""
-    return (x == y[:, None]).all()
+def copied(x, y):
+    """What a batch says of its rows, for when the device has come to it. One by one, so that nobody waits for it."""
+    return x[:, 0].clone(), x[:, -1].clone(), y.clone()
+
+
+def assert_in_order(copies, first=0, n_epochs=1):
+    """Copies of batches hold the rows that the Loader's order has there, and no other batch's."""
+    torch.cuda.synchronize()
+    order = np.concatenate([fb.Shuffle(N).order(3, epoch) for epoch in range(n_epochs)])
+    for i, copy in enumerate(copies, first):
+        rows = torch.from_numpy(order[i * BATCH : (i + 1) * BATCH])
+        assert all(torch.equal(column.cpu().long(), rows) for column in copy), f"batch {i}"
+
+
+@pytest.fixture(autouse=True)
+def fresh_memory():
+    """Memory that nothing was written to must not look like a batch of the test before."""
+    torch.cuda.empty_cache()
 
 
 @pytest.fixture
@@ -60,8 +75,7 @@ def test_no_slot_is_filled_while_it_is_copied_from(threads, stall):
     iterator = iter(mine)
     next(iterator)  # the stream of the copies is there
     stall(mine._destination.carrier._stream)  # the copies that begin now end after the CPU has filled every slot again
-    right = [is_right(x, y) for x, y in itertools.islice(iterator, 12)]
-    assert torch.stack(right).all()
+    assert_in_order([copied(x, y) for x, y in itertools.islice(iterator, 12)], first=1)
 
 
 def test_nobody_waits_for_a_copy_but_the_stream_that_uses_it(stall):
@@ -72,45 +86,50 @@ def test_nobody_waits_for_a_copy_but_the_stream_that_uses_it(stall):
     iterator = iter(mine)
     next(iterator)
     copying = mine._destination.carrier._stream
-    stall(copying)
+    for _ in range(10):  # a quarter of a second at least
+        stall(copying)
     batches = list(itertools.islice(iterator, 4))
     assert not copying.query(), "the CPU waited for the copies, or they took no time"
-    assert all(is_right(x, y) for x, y in batches)
+    assert_in_order([copied(x, y) for x, y in batches], first=1)
 
 
 def test_memory_of_a_batch_is_used_again_when_its_user_is_done(stall):
-    side = torch.cuda.Stream()
-    right = []
+    side, mine, copies = torch.cuda.Stream(), loader(), []
     with torch.cuda.stream(side):
-        for x, y in itertools.chain.from_iterable(loader() for _ in range(3)):
+        for x, y in itertools.chain.from_iterable(mine for _ in range(3)):
             torch.cuda._sleep(LONG // 20)  # the batch is dropped long before the device comes to it
-            right.append(is_right(x, y))
-        assert torch.stack(right).all()
+            copies.append(copied(x, y))
+            del x, y
+    assert_in_order(copies, n_epochs=3)
 
 
 @pytest.mark.parametrize("threads", [0, 2])
 def test_pinned_batches_stay_as_they_are_until_a_users_copy_has_ended(threads, stall):
     mine = loader(device=None, pin_memory=True, threads=threads)
-    side, right = torch.cuda.Stream(), []
+    side, copies = torch.cuda.Stream(), []
     stall(side)
     with torch.cuda.stream(side):
         for x, y in mine:
             assert x.is_pinned()
             assert y.is_pinned()
-            right.append(is_right(x.to("cuda", non_blocking=True), y.to("cuda", non_blocking=True)))
+            copies.append(copied(x.to("cuda", non_blocking=True), y.to("cuda", non_blocking=True)))
             del x, y
-        assert torch.stack(right).all()
+    assert_in_order(copies)
 
 
 @pytest.mark.parametrize("map_threads", [0, 2])
 def test_map_has_the_batch_on_the_device(map_threads):
     def function(batch):
-        x, y = batch
-        return x.device.type, is_right(x, y)
+        assert all(leaf.device.type == "cuda" for leaf in batch)
+        torch.cuda._sleep(LONG // 20)
+        return {"copy": copied(*batch), "name": "with what is no tensor"}
 
-    found = list(loader(map=function, map_threads=map_threads))
-    assert len(found) == N // BATCH
-    assert all(kind == "cuda" and right for kind, right in found)
+    side, copies = torch.cuda.Stream(), []
+    with torch.cuda.stream(side):  # threads have streams of their own: what they began is waited for
+        for batch in loader(map=function, map_threads=map_threads):
+            copies.append(tuple(column.clone() for column in batch["copy"]))
+            del batch
+    assert_in_order(copies)
 
 
 def test_what_is_on_its_way_is_not_delivered():
@@ -133,4 +152,4 @@ def test_the_device_is_the_one_that_is_current_at_the_first_batch():
     with torch.cuda.device(last):
         x, _ = next(iter(mine))
     assert x.device.index == last
-    assert f"handed over in cuda:{last}, copied from pinned memory" in mine.explain()
+    assert f"handed over on cuda:{last}, copied from pinned memory" in mine.explain()

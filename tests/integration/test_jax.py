@@ -117,7 +117,7 @@ def test_batches_are_put_on_a_device_and_their_buffers_are_used_again(threads, p
     assert all(np.array_equal(left, right) for mine, theirs in held for left, right in zip(mine, theirs, strict=True))
     gc.collect()
     assert max(live(loader)) <= 16  # 30 batches are held, of which none needs a buffer any more
-    assert f"handed over in {where}, copied from the CPU's memory" in loader.explain()
+    assert f"handed over on {where}, copied from the CPU's memory" in loader.explain()
 
 
 def test_two_batches_are_on_their_way_and_do_not_count_as_delivered():

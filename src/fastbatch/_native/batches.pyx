@@ -203,11 +203,14 @@ cdef class Epoch:
         cdef Batch batch
         cdef Cursor *cursor = self.cursor
         cdef Status status
+        cdef object provided = None, before
         batch.buffers = buffers
         status = cursor.try_next(batch, self.n_quick)
         while status == Status.kBusy or status == Status.kPatience or status == Status.kNoMemory:
-            if status == Status.kNoMemory and (self.engine.restock is None or not self.engine.restock()):
-                break
+            if status == Status.kNoMemory:
+                before, provided = provided, self.engine.restock() if self.engine.restock is not None else None
+                if before == provided:
+                    break
             self.engine.look_for_refusal()  # before anything is delivered, because warnings may be errors
             with nogil:
                 status = cursor.next(batch)

@@ -50,6 +50,7 @@ cdef extern from "fb_pool.hpp" namespace "fb::Pool" nogil:
 
 cdef extern from "fb_shelf.hpp" namespace "fb" nogil:
     cdef cppclass CppShelf "fb::Shelf":
+        CppShelf() except +
         void lend(void *memory, size_t nbytes) except +
         void recall(void *memory)
         vector[void *] clear() except +

@@ -18,7 +18,7 @@ class Engine:
         wraps: Iterable[Callable[[object], Any] | None],
         *,
         allocators: Iterable[tuple[int, int, int] | None] | None = None,
-        restock: Callable[[], bool] | None = None,
+        restock: Callable[[], int] | None = None,
         n_spare: int | None = None,
         n_threads: int = 0,
         n_ahead: int = 0,

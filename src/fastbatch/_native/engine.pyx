@@ -93,7 +93,8 @@ cdef class Engine:
         free(void *context, void *memory, size_t nbytes)``, and the context. Both may be called on any thread, without
         the GIL.
     restock : callable, optional
-        Called where an allocator has no memory for a batch that is asked for; returns whether it has some now.
+        Called, on any thread, where an allocator has no memory for a batch that is asked for; provides some, and
+        returns how often it has.
     n_spare : int, optional
         Idle buffers kept for each column. None: what most loops need.
     n_threads : int

@@ -6,6 +6,7 @@ from libc.stdint cimport uintptr_t
 from libcpp.vector cimport vector
 
 from fastbatch._native.cpp cimport CppShelf, fb_dl_managed_tensor, shelf_allocate, shelf_free
+from fastbatch._native.engine cimport generation
 
 
 @cython.final
@@ -13,12 +14,14 @@ cdef class Shelf:
     """Blocks that one column of an engine takes its buffers from."""
 
     cdef CppShelf *shelf
+    cdef int process  # the generation of processes it was made in
 
     def __cinit__(self):
+        self.process = generation()
         self.shelf = new CppShelf()
 
     def __dealloc__(self):
-        if self.shelf != NULL:
+        if self.shelf != NULL and self.process == generation():  # in a forked child, its lock may be held for ever
             self.shelf.close()
 
     @property

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
-from fastbatch._native.structure import flatten
+from fastbatch.delivery import pinned
 from fastbatch.delivery.destination import Wrap
 
 
 def is_available() -> bool:
-    """Whether torch was built for CUDA and finds a device."""
-    return bool(torch.cuda.is_available())
+    """Whether torch was built for CUDA and finds a device; does not keep the process from being forked."""
+    return int(torch.cuda.device_count()) > 0
 
 
 def carrier_to(device: Any) -> CudaCarrier | None:
@@ -29,10 +31,11 @@ def carrier_to(device: Any) -> CudaCarrier | None:
         It is not there.
     """
     try:
-        wanted = torch.device(device)
+        wanted = torch.device("cuda", device) if isinstance(device, int) else torch.device(device)
     except (RuntimeError, TypeError) as error:  # of a name that torch does not know, or of what is no name
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"device must be a CUDA device of torch, got {device!r}") from error
+        hint = "; one of JAX's needs output='jax'"
+        raise kind(f"device must be a CUDA device of torch, got {device!r}{hint}") from error
     if wanted.type == "cpu":
         return None
     if wanted.type != "cuda":
@@ -61,15 +64,19 @@ class CudaCarrier:
         self._device = device
         self._module = getattr(torch, device.type)
         self._stream: Any = None
-        self._beginning = threading.Lock()
+        self._beginning = threading.RLock()  # reentrant, because signal handlers may iterate too
 
     def wrap(self, wrap: Wrap) -> Wrap:
         """What makes a tensor on the device of a DLPack capsule, where `wrap` makes one in the CPU's memory."""
 
         def send(capsule: object) -> torch.Tensor:
             host = wrap(capsule)
-            with self._module.stream(self._copying()):
-                return host.to(self._device, non_blocking=host.is_pinned())
+            try:
+                # Ordinary tensors, whatever mode the caller is in: they may be used in another.
+                with self._module.stream(self._copying()), torch.inference_mode(False):
+                    return host.to(self._device, non_blocking=host.is_pinned())
+            except torch.cuda.OutOfMemoryError as error:
+                raise MemoryError(f"no memory on {self._device} for a batch: {error}") from error
 
         return send
 
@@ -83,9 +90,26 @@ class CudaCarrier:
         """Let the current stream of the calling thread wait for the batch; the CPU does not."""
         current = self._module.current_stream(self._device)
         mark.wait(current)
-        for leaf in flatten(batch, torch.is_tensor)[1]:
-            if leaf.device.type != "cpu":  # which has no streams
-                leaf.record_stream(current)
+        for tensor in tensors_in(batch):
+            if tensor.is_cuda and tensor.device == self._device:  # the CPU has no streams
+                tensor.record_stream(current)
+
+    def call(self, function: Callable[[Any], Any], batch: Any) -> tuple[Any, Any]:
+        """What a function makes of a batch, and an event behind what it has begun on the thread's current stream."""
+        with self._current():
+            result = function(batch)
+            event = self._module.Event()
+            event.record(self._module.current_stream(self._device))
+        return result, event
+
+    def empty(self, size: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        """A tensor in memory that is pinned for the device: for another one, CUDA would begin work there."""
+        with self._current():
+            return pinned.empty(size, dtype)
+
+    def _current(self) -> Any:
+        """The device as the calling thread's current one."""
+        return torch.cuda.device(self._device if self._device.type == "cuda" else -1)
 
     def __str__(self) -> str:
         """The device."""
@@ -93,9 +117,25 @@ class CudaCarrier:
 
     def _copying(self) -> Any:
         """The stream of the copies, made at the first one: the process may be forked before, and choose its device."""
-        with self._beginning:
-            if self._stream is None:
+        if self._stream is None:
+            with self._beginning:
                 if self._device.index is None and self._device.type == "cuda":
                     self._device = torch.device("cuda", torch.cuda.current_device())
-                self._stream = self._module.Stream(*([] if self._device.index is None else [self._device]))
-            return self._stream
+                if self._stream is None:
+                    self._stream = self._module.Stream(*([] if self._device.index is None else [self._device]))
+        return self._stream
+
+
+def tensors_in(tree: Any) -> Iterator[torch.Tensor]:
+    """The tensors in what a Loader hands out, or in what a user's function has made of it."""
+    if torch.is_tensor(tree):
+        yield tree
+    elif isinstance(tree, dict):
+        for value in tree.values():
+            yield from tensors_in(value)
+    elif isinstance(tree, (tuple, list)):
+        for value in tree:
+            yield from tensors_in(value)
+    elif dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        for field in dataclasses.fields(tree):
+            yield from tensors_in(getattr(tree, field.name))

@@ -23,14 +23,24 @@ class Carrier(Protocol):
     def receive(self, batch: Any, mark: Any) -> None:
         """Let what the calling thread does from here on find the batch there."""
 
+    def call(self, function: Callable[[Any], Any], batch: Any) -> tuple[Any, Any]:
+        """What a function makes of a batch that this thread has received, and a mark for whoever receives that."""
+
 
 class Equipment(NamedTuple):
-    """What an engine is made with so that its batches get to a destination; see `Engine`."""
+    """What an engine is made with so that its batches get to a destination; see `Engine`.
+
+    Attributes
+    ----------
+    close : callable
+        To be called once the engine is closed.
+    """
 
     wraps: Sequence[Wrap | None]
     allocators: Sequence[tuple[int, int, int] | None] | None = None
-    restock: Callable[[], bool] | None = None
+    restock: Callable[[], int] | None = None
     n_spare: int | None = None
+    close: Callable[[], None] = lambda: None
 
 
 class Destination(NamedTuple):
@@ -68,7 +78,7 @@ class Destination(NamedTuple):
     def __str__(self) -> str:
         """In words, for `explain`."""
         memory = "the CPU's memory" if self.empty is None else "pinned memory"
-        return memory if self.carrier is None else f"{self.carrier}, copied from {memory}"
+        return f"in {memory}" if self.carrier is None else f"on {self.carrier}, copied from {memory}"
 
 
 def check_destination(output: str | None, device: Any, pin_memory: bool | None) -> Destination:
@@ -116,4 +126,5 @@ def _torch_destination(device: Any, pin_memory: bool | None) -> Destination:
         )
         pin_memory = False
     is_pinned = carrier is not None if pin_memory is None else pin_memory
-    return Destination("torch", carrier, pinned.empty if is_pinned else None)
+    empty = pinned.empty if carrier is None else carrier.empty
+    return Destination("torch", carrier, empty if is_pinned else None)

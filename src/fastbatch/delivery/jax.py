@@ -30,12 +30,14 @@ class JaxCarrier:
     Parameters
     ----------
     device : jax.Device, jax.sharding.Sharding or str
-        A name is that of a platform, and stands for its first device.
+        A name is that of a platform, and stands for the first of its devices that are this process's.
 
     Raises
     ------
     TypeError
         It is none of these.
+    ValueError
+        The sharding has devices of other processes: each process has batches of its own.
     RuntimeError
         There is no such platform.
     """
@@ -43,7 +45,9 @@ class JaxCarrier:
     def __init__(self, device: Any) -> None:
         if not isinstance(device, (str, jax.Device, jax.sharding.Sharding)):
             raise TypeError(f"device must be a jax.Device, a Sharding or a platform's name, got {device!r}")
-        self._device = jax.devices(device)[0] if isinstance(device, str) else device
+        if isinstance(device, jax.sharding.Sharding) and not device.is_fully_addressable:
+            raise ValueError(f"device must be a sharding over devices of this process, got {device!r}")
+        self._device = jax.local_devices(backend=device)[0] if isinstance(device, str) else device
 
     def wrap(self, wrap: Callable[[object], Any]) -> Callable[[object], Any]:
         """What makes an array on the device of a DLPack capsule; JAX holds the lease until it has read the buffer."""
@@ -54,6 +58,10 @@ class JaxCarrier:
 
     def receive(self, batch: Any, mark: None) -> None:
         """Nothing, for the same reason."""
+
+    def call(self, function: Callable[[Any], Any], batch: Any) -> tuple[Any, None]:
+        """What a function makes of a batch."""
+        return function(batch), None
 
     def __str__(self) -> str:
         """The device."""

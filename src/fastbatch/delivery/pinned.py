@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,10 +14,23 @@ from fastbatch._native.shelf import Shelf, block_of
 from fastbatch.delivery.destination import Equipment, Wrap
 from fastbatch.delivery.torch import torch_dtype
 
+# Of the buffers of an engine, in bytes.
+ALIGNMENT = 64
 
-def empty(size: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """A tensor in pinned memory."""
-    return torch.empty(size, dtype=dtype, pin_memory=True)
+
+def empty(size: tuple[int, ...], dtype: torch.dtype, *, pin_memory: bool = True) -> torch.Tensor:
+    """An ordinary tensor in pinned memory, whatever mode the caller is in.
+
+    Raises
+    ------
+    MemoryError
+        There is none.
+    """
+    try:
+        with torch.inference_mode(False):
+            return torch.empty(size, dtype=dtype, device="cpu", pin_memory=pin_memory)
+    except RuntimeError as error:  # all that torch raises for the CPU's memory
+        raise MemoryError(f"no memory for a tensor of shape {size} and dtype {dtype}: {error}") from error
 
 
 class LentMemory:
@@ -46,16 +60,26 @@ class LentMemory:
     ) -> None:
         self._wraps = wraps
         self._lenders = [_Lender(column, n_blocks, empty) if column.row_nbytes else None for column in columns]
+        self._n_restocks = 0
+        self._restocking = threading.RLock()  # reentrant, because signal handlers may iterate too
 
     def equipment(self) -> Equipment:
         """For the engine of these columns. It keeps no idle buffer: what comes back is a shell."""
         wraps = [lent.wrap if lent else wrap for lent, wrap in zip(self._lenders, self._wraps, strict=True)]
         allocators = [lent.allocator if lent else None for lent in self._lenders]
-        return Equipment(wraps, allocators, self.restock, n_spare=0)
+        return Equipment(wraps, allocators, self.restock, n_spare=0, close=self.close)
 
-    def restock(self) -> bool:
-        """Provide the blocks that were asked for in vain; whether there were any."""
-        return sum(lent.restock() for lent in self._lenders if lent) > 0
+    def restock(self) -> int:
+        """Provide the blocks that were asked for in vain; returns how often that was done, by any thread."""
+        with self._restocking:
+            self._n_restocks += sum(lent.restock() for lent in self._lenders if lent)
+            return self._n_restocks
+
+    def close(self) -> None:
+        """Give the memory back that nobody uses; what is in use follows."""
+        for lent in self._lenders:
+            if lent:
+                lent.close()
 
 
 class _Lender:
@@ -68,6 +92,7 @@ class _Lender:
         self._n_blocks = n_blocks
         self._n_rows = 0  # of a block
         self._empty = empty
+        self._is_closed = False
         self._shelf = Shelf()
         self._blocks: dict[int, torch.Tensor] = {}  # by address
 
@@ -80,11 +105,14 @@ class _Lender:
         if wanted == 0:
             return False
         self._n_rows = math.ceil(wanted / self._row_nbytes)
-        for address in self._shelf.clear():
-            del self._blocks[address]
+        self._give_back()
         for _ in range(self._n_blocks):
             self._lend()
         return True
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._give_back()
 
     def wrap(self, capsule: object) -> Any:
         """The block that a capsule is over, which leaves the engine."""
@@ -94,8 +122,20 @@ class _Lender:
         block = self._blocks.pop(address)
         return block if len(block) == n_rows else block[:n_rows]
 
+    def _give_back(self) -> None:
+        for address in self._shelf.clear():
+            del self._blocks[address]
+
     def _lend(self) -> None:
+        if self._is_closed:
+            return
         block = self._empty((self._n_rows, *self._row_shape), dtype=self._dtype)
-        address = block.data_ptr()
-        self._blocks[address] = block
-        self._shelf.lend(address, block.nbytes)
+        if block.data_ptr() % ALIGNMENT:  # as torch pins memory with pinned_use_cuda_host_register
+            block = self._aligned(block.nbytes)
+        self._blocks[block.data_ptr()] = block
+        self._shelf.lend(block.data_ptr(), block.nbytes)
+
+    def _aligned(self, nbytes: int) -> torch.Tensor:
+        block = self._empty((nbytes + ALIGNMENT - 1,), dtype=torch.uint8)
+        first = -block.data_ptr() % ALIGNMENT
+        return block[first : first + nbytes].view(self._dtype).view(self._n_rows, *self._row_shape)
