@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import ctypes
 import dataclasses
 import functools
 import itertools
@@ -16,7 +15,6 @@ import numpy as np
 import pytest
 
 import fastbatch as fb
-from fastbatch._native.shelf import Shelf
 from fastbatch.delivery.destination import Destination
 from programs import assert_quiet, forks_with_threads, run_program
 from threads import run_threads
@@ -255,37 +253,6 @@ def test_where_there_is_no_memory_the_batch_comes_later(loader_to, threads):
     assert n_refused > 5
     assert torch.cat([y for _, y in got]).tolist() == list(range(N))
     assert all(torch.equal(x, torch.from_numpy(X)[y]) for x, y in got)
-
-
-def test_a_shelf_lends_what_suffices_and_forgets_what_was_recalled():
-    shelf = Shelf()
-    memory = np.zeros(4096, np.uint8)
-    base = -(-memory.ctypes.data // 64) * 64
-    with pytest.raises(ValueError, match="aligned to 64 bytes"):
-        shelf.lend(base + 8, 64)
-    with pytest.raises(ValueError, match="aligned to 64 bytes"):
-        shelf.lend(0, 64)
-    allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)(shelf.allocator[0])
-    free = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)(shelf.allocator[1])
-    context = shelf.allocator[2]
-    shelf.lend(base, 256)
-    shelf.lend(base + 256, 64)
-    assert allocate(context, 65) == base
-    assert allocate(context, 65) is None
-    assert allocate(context, 30) == base + 256
-    assert allocate(context, 30) is None
-    assert shelf.take_wanted() == 65
-    assert shelf.take_wanted() == 0
-    assert shelf.clear() == []
-    shelf.recall(base)
-    free(context, base, 256)
-    free(context, base + 256, 64)
-    assert allocate(context, 65) is None  # it was recalled
-    assert shelf.clear() == [base + 256]
-    shelf.lend(base, 128)
-    taken = allocate(context, 128)
-    del shelf  # it lives on until what was taken is back
-    free(context, taken, 128)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
