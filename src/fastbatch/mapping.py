@@ -33,7 +33,7 @@ CLOSED = "the Loader is closed"
 FORKED = "this iterator was made in the process that was forked; iterate the Loader anew"
 
 
-def check_mapping(function: object, map_threads: int) -> int:
+def check_mapping(function: Callable[[Any], Any] | None, map_threads: int) -> int:
     """The number of threads that the arguments `map` and `map_threads` of a Loader ask for.
 
     Raises
