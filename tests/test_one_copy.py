@@ -70,5 +70,5 @@ def test_ranks_share_one_copy_of_a_mapped_table(tmp_path):
         ranks = epochs_on(tmp_path / "x.npy", world_size)
         assert sum(n for _, _, n in ranks) == 3 * N
         assert sum(seen for _, seen, _ in ranks) == 3 * total
-        # A few batches of 768 KB, and whatever Python has: not a share of 96 MB.
-        assert all(kb < 12_000 for kb, _, _ in ranks), f"{ranks} for {nbytes} bytes on {world_size} ranks"
+        # A few batches of 768 KB, what Python has, and an eighth of all that is read where AddressSanitizer looks on.
+        assert all(1000 * kb < nbytes / 5 for kb, _, _ in ranks), f"{ranks} for {nbytes} bytes on {world_size} ranks"
