@@ -1,7 +1,6 @@
 """Batches on their way to a device, and memory that torch lends: what needs no GPU. See gpu/ for what does."""
 
 import collections
-import contextlib
 import dataclasses
 import functools
 import itertools
@@ -526,5 +525,5 @@ def test_explain_says_where_batches_go(loader_to):
 
 
 def test_another_dtype_than_torch_has_is_refused_when_the_loader_is_made():
-    with contextlib.suppress(UserWarning), pytest.raises(TypeError, match="torch has no dtype for >f8"):
+    with pytest.raises(TypeError, match="torch has no dtype for >f8"):
         fb.Loader(X.astype(">f8"), BATCH, device="cpu")

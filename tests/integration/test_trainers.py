@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from lightning.fabric import Fabric
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
+from trainers_on_ranks import Classifier, training_arguments
 
 import fastbatch as fb
 import fastbatch.torch
@@ -143,18 +144,6 @@ def test_accelerate_trains(given):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-class Classifier(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.net = nn.Linear(8, 2)
-        self.seen = []
-
-    def forward(self, x, labels, rows):
-        self.seen.append(rows.tolist())
-        scores = self.net(x)
-        return {"loss": nn.functional.cross_entropy(scores, labels), "logits": scores}
-
-
 class Trainer(transformers.Trainer):
     """The one method that says where batches come from."""
 
@@ -168,17 +157,8 @@ class Trainer(transformers.Trainer):
 
 def test_the_trainer_of_transformers_trains(tmp_path):
     loader = fb.Loader({"x": X, "labels": Y}, BATCH, shuffle=True, seed=1, rows=True)
-    arguments = transformers.TrainingArguments(
-        tmp_path,
-        num_train_epochs=2,
-        per_device_train_batch_size=BATCH,
-        report_to=[],
-        save_strategy="no",
-        use_cpu=True,
-        disable_tqdm=True,
-    )
     model = Classifier()
-    Trainer(model, arguments, loader=loader).train()
+    Trainer(model, training_arguments(tmp_path, BATCH), loader=loader).train()
     assert model.seen == order_of(2)
 
 

@@ -115,6 +115,21 @@ def with_lightning(folder):
     return module.classifier.seen
 
 
+def training_arguments(folder, batch_size):
+    """For the Trainer of transformers, which is to do nothing but train."""
+    import transformers
+
+    return transformers.TrainingArguments(
+        folder,
+        num_train_epochs=N_EPOCHS,
+        per_device_train_batch_size=batch_size,
+        report_to=[],
+        save_strategy="no",
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+
+
 def with_transformers(folder):
     """The one method that says where batches come from; what it gives is not prepared any more."""
     import transformers
@@ -123,17 +138,8 @@ def with_transformers(folder):
         def get_train_dataloader(self):
             return fastbatch.torch.as_dataloader(loader_of())
 
-    arguments = transformers.TrainingArguments(
-        folder,
-        num_train_epochs=N_EPOCHS,
-        per_device_train_batch_size=BATCH,
-        report_to=[],
-        save_strategy="no",
-        use_cpu=True,
-        disable_tqdm=True,
-    )
     model = Classifier()
-    Trainer(model, arguments).train()
+    Trainer(model, training_arguments(folder, BATCH)).train()
     return model.seen
 
 

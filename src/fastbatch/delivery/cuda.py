@@ -34,8 +34,8 @@ def carrier_to(device: Any) -> CudaCarrier | None:
         wanted = torch.device("cuda", device) if isinstance(device, int) else torch.device(device)
     except (RuntimeError, TypeError) as error:  # of a name that torch does not know, or of what is no name
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        hint = "; one of JAX's needs output='jax'"
-        raise kind(f"device must be a CUDA device of torch, got {device!r}{hint}") from error
+        said = f"device must be a CUDA device of torch, got {device!r}; one of JAX's needs output='jax'"
+        raise kind(said) from error
     if wanted.type == "cpu":
         return None
     if wanted.type != "cuda":
