@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import fastbatch as fb
+from fastbatch.crew import Job
 from own_samplers import Anew, Keeping
 from programs import run_program
 from threads import run_threads
@@ -440,13 +441,28 @@ def handling(handler):
     return lambda: signal.signal(signal.SIGINT, before)
 
 
+def waited_for(position, monkeypatch):
+    """An event: whoever iterates waits, and has no other place to be in when a signal comes, for this position."""
+    awaited = threading.Event()
+    wait = Job.wait
+
+    def wait_seen(job, seconds):
+        if job.position == position:
+            awaited.set()
+        wait(job, seconds)
+
+    monkeypatch.setattr(Job, "wait", wait_seen)
+    return awaited
+
+
 @on_threads
-def test_ctrl_c_while_waiting_ends_the_iterator_and_not_the_loader(map_threads):
-    freed = threading.Event()
+def test_ctrl_c_while_waiting_ends_the_iterator_and_not_the_loader(map_threads, monkeypatch):
+    awaited, freed = waited_for(8, monkeypatch), threading.Event()
 
     def function(batch):
         if batch[0] == 4:
-            signal.raise_signal(signal.SIGINT)  # once whoever iterates waits for this batch, or soon will
+            assert awaited.wait(SECONDS)
+            signal.raise_signal(signal.SIGINT)
             freed.wait(SECONDS)
         return batch.tolist()
 
@@ -459,7 +475,7 @@ def test_ctrl_c_while_waiting_ends_the_iterator_and_not_the_loader(map_threads):
     finally:
         restore()
         freed.set()
-    assert place(loader)[1] in (0, 4)
+    assert place(loader)[1] == 4
     assert next(batches, "end") == "end"
     fresh = make(listed, map_threads)
     fresh.load_state_dict(loader.state_dict())
@@ -467,9 +483,9 @@ def test_ctrl_c_while_waiting_ends_the_iterator_and_not_the_loader(map_threads):
 
 
 @on_threads
-def test_a_signal_handler_may_iterate_too(map_threads):
+def test_a_signal_handler_may_iterate_too(map_threads, monkeypatch):
     """The iterator that is waited for, and another one: each batch comes once."""
-    asked = threading.Event()
+    awaited, asked = waited_for(12, monkeypatch), threading.Event()
     mine, others = [], []
     loader = make(listed, map_threads)
 
@@ -480,6 +496,7 @@ def test_a_signal_handler_may_iterate_too(map_threads):
 
     def function(batch):
         if batch[0] == 8:
+            assert awaited.wait(SECONDS)
             signal.raise_signal(signal.SIGINT)
             assert asked.wait(SECONDS)
         return batch.tolist()
