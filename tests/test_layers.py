@@ -27,6 +27,7 @@ LAYERS = {
     "samplers": 2,
     "delivery": 2,
     "feeding": 2,
+    "transforms": 3,
     "user_samplers": 3,
     "containers": 3,  # opens them into what delivery takes
     "columns": 4,

@@ -21,17 +21,22 @@ from fastbatch.samplers import (
     Weighted,
     split,
 )
+from fastbatch.transforms import Cast, Normalize, OneHot, Scale
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Balanced",
     "Blocks",
+    "Cast",
     "Curriculum",
     "Loader",
     "Mixture",
+    "Normalize",
+    "OneHot",
     "PerClass",
     "Prioritized",
+    "Scale",
     "Sequential",
     "Shuffle",
     "Stratified",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,17 +13,18 @@ from fastbatch._native.column import (
     GatherColumn,
     ImportanceColumn,
     IndexedColumn,
+    JoinedColumn,
     RowNumberColumn,
     ValidColumn,
-    dlpack_type_of,
 )
 from fastbatch._native.structure import LEAF, Structure, flatten
 from fastbatch._native.take import take
 from fastbatch.concatenation import Concat
 from fastbatch.containers import opened
-from fastbatch.delivery import OUTPUTS, Source, is_array, source_of, wrapper_for
+from fastbatch.delivery import BFLOAT16, OUTPUTS, Source, is_array, source_of, wrapper_for
 from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
 from fastbatch.picking import Picked
+from fastbatch.transforms import Rows, Transform, match
 
 
 class Columns(NamedTuple):
@@ -39,7 +40,7 @@ class Columns(NamedTuple):
     n_rows: int
 
 
-def make_columns(data: Any, *, output: str | None = None, rows: bool = False) -> Columns:
+def make_columns(data: Any, *, output: str | None = None, rows: bool = False, transforms: Any = None) -> Columns:
     """The columns of `data`, with the row numbers as one more if `rows`.
 
     What else a batch may carry comes from `with_valid`.
@@ -47,9 +48,10 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
     Raises
     ------
     TypeError
-        A leaf is not an array, holds references, or has no counterpart in the output's framework.
+        A leaf is not an array, holds references, or has no counterpart in the output's framework; a transform does not
+        read it.
     ValueError
-        There is no array; an array is 0-d; lengths differ; the data has a key "rows" already.
+        There is no array; an array is 0-d; lengths differ; the data has a key "rows" already; a transform does not fit.
     OSError
         A mapped file that has to be copied was truncated.
     """
@@ -61,14 +63,13 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False) ->
     columns: list[Column] = []
     wraps, frameworks, notes, files = [], [], [], []
     n_rows = -1
-    for leaf, path in zip(leaves, paths, strict=True):
-        column, framework, note, read = _make_column(leaf, path)
+    for leaf, path, asked in zip(leaves, paths, match(transforms, structure), strict=True):
+        column, framework, note, read = _make_column(leaf, path, asked, output)
         if n_rows < 0:
             n_rows = column.n_rows or 0
         elif column.n_rows != n_rows:
             raise ValueError(f"columns differ in length: {paths[0]} has {n_rows} rows, {path} has {column.n_rows}")
-        framework = output or framework
-        if framework == "numpy" and column.dlpack_type != dlpack_type_of(column.dtype):
+        if framework == "numpy" and column.dlpack_type == BFLOAT16 and column.dtype.kind in "iu":
             raise TypeError(f"{path}: NumPy has no bfloat16; use output='torch', or convert the data")
         columns.append(column)
         wraps.append(wrapper_for(framework, column.dtype, column.dlpack_type))
@@ -84,10 +85,12 @@ def is_column(leaf: object) -> bool:
     return isinstance(leaf, (Concat, Picked)) or is_array(leaf)
 
 
-def _make_column(leaf: Any, path: str) -> tuple[Column, str, str, list[tuple[str, MappedFile]]]:
-    """A column, the framework of its data, what had to be copied of it, and the files that it is read from."""
+def _make_column(
+    leaf: Any, path: str, transforms: Sequence[Transform], output: str | None
+) -> tuple[Column, str, str, list[tuple[str, MappedFile]]]:
+    """A column, the framework of its batches, what had to be copied of it, and the files that it is read from."""
     if isinstance(leaf, Picked):
-        inner, framework, copied, files = _make_column(leaf.array, path)
+        inner, framework, copied, files = _make_column(leaf.array, path, transforms, output)
         return IndexedColumn(inner, leaf.rows), framework, copied, files
     parts = leaf.arrays if isinstance(leaf, Concat) else (leaf,)
     names = [f"{path}: array {i} of concat" for i in range(len(parts))] if isinstance(leaf, Concat) else [path]
@@ -107,14 +110,21 @@ def _make_column(leaf: Any, path: str) -> tuple[Column, str, str, list[tuple[str
         said = " and ".join(sorted(f"{dtype} {shape}" for dtype, shape, _ in kinds))
         raise ValueError(f"{path}: the arrays of concat must have rows of one dtype and shape, got {said}")
     kind, blocking = sources[0].dlpack_type, any(map(is_file_backed, arrays))
+    framework = output or sources[0].framework
     column: Column
-    if isinstance(leaf, Concat):
+    if transforms:
+        made = Rows(path, arrays[0].dtype, arrays[0].shape[1:], dlpack_type=kind, framework=framework)
+        for transform in transforms:
+            transform.extend(made)
+        made_of = [made.column(array, blocking=is_file_backed(array)) for array in arrays]
+        column = JoinedColumn(made_of) if isinstance(leaf, Concat) else made_of[0]
+    elif isinstance(leaf, Concat):
         column = ConcatColumn(arrays, dlpack_type=kind, blocking=blocking)
     else:
         column = GatherColumn(arrays[0], dlpack_type=kind, blocking=blocking)
     found = zip(names, map(mapped_file, arrays), strict=True)
     files = [(name, file) for name, file in found if file is not None]
-    return column, sources[0].framework, "; ".join(copies), files
+    return column, framework, "; ".join(copies), files
 
 
 def _source_of_part(part: Any) -> Source:

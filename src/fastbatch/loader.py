@@ -73,6 +73,11 @@ class Loader:
         Whether each batch carries its row numbers (int64): one more element of a tuple or list, the second of a pair
         where data is a bare array, the key "rows" of a dict (which namedtuples and dataclasses become). With a sampler
         that has weights, "weights" (float32) in the same way: what undoes that some rows come more often.
+    transforms : transform, sequence of transforms, or these in the shape of `data`, optional
+        What is done with rows while they are written into the batch, in the same pass: `Cast`, `Scale`, `Normalize`,
+        `OneHot`. For an array, a sequence of them; for a tuple or list, one such item (or None) for each array, or a
+        mapping from their numbers; for a dict, namedtuple or dataclass, a mapping from names:
+        ``transforms={"x": [fb.Cast("float32"), fb.Normalize(mean, std)]}``.
     output : {"numpy", "torch", "jax"}, optional
         What batches are made of. None: arrays for arrays, tensors for tensors. A jax.Array on the CPU is the buffer
         itself, which stays as it is for as long as JAX holds it.
@@ -150,6 +155,7 @@ class Loader:
         world_size: int | None = None,
         uneven: str = "wrap",
         rows: bool = False,
+        transforms: Any = None,
         output: str | None = None,
         device: Any = None,
         pin_memory: bool | None = None,
@@ -170,6 +176,7 @@ class Loader:
             "world_size": None if rank == "auto" else self._ranks.world_size,
             "uneven": uneven,
             "rows": rows,
+            "transforms": transforms,
             "output": output,
             "device": device,
             "pin_memory": pin_memory,
@@ -178,7 +185,7 @@ class Loader:
             "map": map,
             "map_threads": map_threads,
         }
-        self._columns = make_columns(data, output=self._destination.output, rows=rows)
+        self._columns = make_columns(data, output=self._destination.output, rows=rows, transforms=transforms)
         self._sampler = as_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
         if rows and isinstance(self._sampler, Sampler) and self._sampler.weighs:
             self._columns = with_weights(self._columns, self._sampler.importances())

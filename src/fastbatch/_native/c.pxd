@@ -251,6 +251,68 @@ cdef extern from "fb_gather.h" nogil:
     uint64_t fb_row_number_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 
+cdef extern from "fb_cast.h" nogil:
+    enum fb_type:
+        FB_U8
+        FB_I8
+        FB_I16
+        FB_U16
+        FB_I32
+        FB_F16
+        FB_BF16
+        FB_F32
+        FB_F64
+
+    ctypedef struct fb_affine:
+        size_t period
+        size_t run
+        const void *centers
+        const void *scales
+
+    ctypedef struct fb_cast:
+        size_t from_nbytes
+        size_t real_nbytes
+        size_t to_nbytes
+        fb_affine affine
+
+    int fb_cast_begin(fb_cast *cast, fb_type source, fb_type to, fb_simd level)
+    void fb_cast_elements(const fb_cast *cast, const char *source, size_t first, size_t n, char *out)
+
+
+cdef extern from "fb_cast_column.h" nogil:
+    ctypedef struct fb_cast_column:
+        fb_column column
+        fb_source source
+        fb_cast cast
+        size_t n_elements
+
+    uint64_t fb_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
+cdef extern from "fb_one_hot.h" nogil:
+    ctypedef struct fb_one_hot_column:
+        fb_column column
+        fb_source source
+        size_t item_nbytes
+        int is_signed
+        uint64_t n_classes
+        size_t value_nbytes
+        char on[8]
+        char off[8]
+
+    uint64_t fb_one_hot_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
+cdef extern from "fb_joined.h" nogil:
+    ctypedef struct fb_joined_column:
+        fb_column column
+        const fb_column **parts
+        const uint64_t *starts
+        size_t n_parts
+
+    uint64_t fb_joined_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
 cdef extern from "fb_indexed.h" nogil:
     ctypedef struct fb_indexed_column:
         fb_column column

@@ -6,7 +6,8 @@ cimport numpy as cnp
 from fastbatch._native.array cimport require_plain, row_nbytes_of, rows_are_contiguous
 from fastbatch._native.c cimport (
     FB_NARROW_ROWS, fb_column, fb_concat_column, fb_concat_fill, fb_gather_column, fb_gather_fill, fb_importance_fill,
-    fb_indexed_column, fb_indexed_fill, fb_prefetching, fb_row_number_fill, fb_source, fb_valid_column, fb_valid_fill
+    fb_indexed_column, fb_indexed_fill, fb_joined_column, fb_joined_fill, fb_prefetching,
+    fb_row_number_fill, fb_source, fb_valid_column, fb_valid_fill
 )
 
 from libc.stdint cimport uint64_t
@@ -138,6 +139,52 @@ cdef class ConcatColumn(Column):
         self.storage.parts = parts
         self.storage.starts = <const uint64_t *>cnp.PyArray_DATA(self.starts)
         self.storage.n_parts = len(full)
+        self.column = &self.storage.column
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class JoinedColumn(Column):
+    """Columns one behind the other, as one.
+
+    Parameters
+    ----------
+    parts : sequence of Column
+        That write rows of one kind.
+    """
+
+    cdef fb_joined_column storage
+    cdef readonly tuple parts
+    cdef bytearray addresses  # (n_parts,) of const fb_column *
+    cdef object starts
+
+    def __cinit__(self, parts):
+        cdef Column part, first
+        self.parts = tuple(parts)
+        if not self.parts:
+            raise ValueError("there must be one part at least")
+        first = self.parts[0]
+        self.addresses = bytearray(len(self.parts) * sizeof(void *))
+        cdef const fb_column **addresses = <const fb_column **><char *>self.addresses
+        for i, part in enumerate(self.parts):
+            if (part.dtype, part.row_shape, part.dlpack_type) != (first.dtype, first.row_shape, first.dlpack_type):
+                raise ValueError(f"parts must write rows of one kind, got {part.dtype} {part.row_shape} "
+                                 f"beside {first.dtype} {first.row_shape}")
+            if part.n_rows is None:
+                raise ValueError("each part must have a number of rows")
+            addresses[i] = part.column
+        self.starts = np.cumsum([0, *(part.n_rows for part in self.parts)], dtype=np.uint64)
+        self.dtype = first.dtype
+        self.n_rows = int(self.starts[len(self.parts)])
+        self.row_shape = first.row_shape
+        self.dlpack_type = first.dlpack_type
+        self.blocking = any([part.blocking for part in self.parts])
+        self.kernel = f"{first.kernel}, from {len(self.parts)} arrays"
+        self.storage.column.fill = fb_joined_fill
+        self.storage.column.row_nbytes = first.column.row_nbytes
+        self.storage.parts = addresses
+        self.storage.starts = <const uint64_t *>cnp.PyArray_DATA(self.starts)
+        self.storage.n_parts = len(self.parts)
         self.column = &self.storage.column
 
 

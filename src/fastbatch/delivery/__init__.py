@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastbatch._native.column import dlpack_type_of
+
 #: The frameworks a batch can be handed over to.
 OUTPUTS = ("numpy", "torch", "jax")
 
@@ -53,10 +55,32 @@ def source_of(leaf: Any) -> Source:
 
         return source_of_tensor(leaf)
     if isinstance(leaf, np.ndarray):
-        return Source(leaf, "numpy")
+        return Source(leaf, "numpy", BFLOAT16 if leaf.dtype.name == "bfloat16" else None)  # that of ml_dtypes
     if hasattr(leaf, "__dlpack__"):
         return Source(np.from_dlpack(leaf), "numpy")
     return Source(np.asarray(memoryview(leaf)), "numpy")
+
+
+def element_type(name: str, framework: str, path: str) -> tuple[np.dtype[Any], tuple[int, int, int] | None]:
+    """The dtype in which a framework's batches hold elements of a type, and DLPack's type.
+
+    Raises
+    ------
+    TypeError
+        NumPy has no such dtype.
+    """
+    if name != "bfloat16":
+        dtype = np.dtype(name)
+        return dtype, dlpack_type_of(dtype)
+    if framework != "numpy":
+        return np.dtype(np.uint16), BFLOAT16
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise TypeError(
+            f"{path}: NumPy has no bfloat16; install ml_dtypes, use output='torch', or convert the data"
+        ) from None
+    return np.dtype(ml_dtypes.bfloat16), BFLOAT16
 
 
 def wrapper_for(

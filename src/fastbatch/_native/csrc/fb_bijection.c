@@ -104,7 +104,7 @@ FB_INLINE void map_all(const fb_bijection *bijection, uint64_t first, int wide, 
     target static void name(const fb_bijection *bijection, uint64_t first, int wide, void *out, size_t count) {        \
         map_all(bijection, first, wide, out, count);                                                                   \
     }
-DEFINE_MAP(map_baseline, )
+DEFINE_MAP(map_baseline, FB_TARGET_BASELINE)
 DEFINE_MAP(map_avx2, FB_TARGET_AVX2)
 DEFINE_MAP(map_avx512, FB_TARGET_AVX512)
 

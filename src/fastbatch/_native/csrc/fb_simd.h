@@ -9,6 +9,7 @@
 enum fb_simd { FB_SIMD_BASELINE, FB_SIMD_AVX2, FB_SIMD_AVX512, FB_SIMD_LEVELS };
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define FB_TARGET_BASELINE __attribute__((target("ssse3,sse4.1,sse4.2,popcnt"))) /* x86-64-v2 */
 #define FB_TARGET_AVX2 __attribute__((target("avx2")))
 #if defined(__clang__)
 #define FB_TARGET_AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl")))
@@ -22,6 +23,7 @@ FB_INLINE enum fb_simd fb_simd_supported(void) {
     return __builtin_cpu_supports("avx2") ? FB_SIMD_AVX2 : FB_SIMD_BASELINE;
 }
 #else
+#define FB_TARGET_BASELINE
 #define FB_TARGET_AVX2
 #define FB_TARGET_AVX512
 FB_INLINE enum fb_simd fb_simd_supported(void) { return FB_SIMD_BASELINE; }

@@ -1,0 +1,8 @@
+"""What is done with rows while they are written into a batch: in the same pass, by whoever fills it."""
+
+from fastbatch.transforms.arithmetic import Cast, Normalize, Scale
+from fastbatch.transforms.labels import OneHot
+from fastbatch.transforms.matching import match
+from fastbatch.transforms.rows import Rows, Transform
+
+__all__ = ["Cast", "Normalize", "OneHot", "Rows", "Scale", "Transform", "match"]
