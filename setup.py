@@ -69,6 +69,7 @@ EXTENSIONS = {
     "prioritized": ["fb_prioritized.cpp", "fb_random.c", "fb_sum_tree.c"],
     "column": ["fb_concat.c", "fb_gather.c", "fb_importance.c", "fb_indexed.c", "fb_joined.c", "fb_valid.c"],
     "cast": ["fb_cast.c", "fb_cast_column.c", "fb_one_hot.c"],
+    "image": ["fb_cast.c", "fb_image.c", "fb_pixels.c", "fb_random.c"],
     "structure": [],
     "engine": ENGINE,
     "batches": ENGINE,

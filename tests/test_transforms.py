@@ -367,4 +367,4 @@ def test_bfloat16_of_ml_dtypes():
 
 def test_rows_without_arithmetic_keep_their_type():
     assert Rows("x", np.dtype("f2"), (3,)).written == "float16"
-    assert Rows("x", np.dtype("i2"), (3,)).written == "float32"
+    assert Rows("x", np.dtype("i2"), (3,)).written == "int16"

@@ -21,7 +21,17 @@ from fastbatch.samplers import (
     Weighted,
     split,
 )
-from fastbatch.transforms import Cast, Normalize, OneHot, Scale
+from fastbatch.transforms import (
+    Cast,
+    CenterCrop,
+    Cutout,
+    Layout,
+    Normalize,
+    OneHot,
+    RandomCrop,
+    RandomFlip,
+    Scale,
+)
 
 __version__ = "0.1.0"
 
@@ -29,13 +39,18 @@ __all__ = [
     "Balanced",
     "Blocks",
     "Cast",
+    "CenterCrop",
     "Curriculum",
+    "Cutout",
+    "Layout",
     "Loader",
     "Mixture",
     "Normalize",
     "OneHot",
     "PerClass",
     "Prioritized",
+    "RandomCrop",
+    "RandomFlip",
     "Scale",
     "Sequential",
     "Shuffle",

@@ -17,6 +17,7 @@ module           what it holds                                                 C
 ``prioritized``  rows by weights that change while they are drawn              ``fb_prioritized``
 ``column``       how to write rows into a slot                                 ``fb_column``, ``fb_concat``
 ``cast``         how to write them as another type                             ``fb_cast``, ``fb_one_hot``
+``image``        images, cropped, mirrored and laid out anew                   ``fb_image``, ``fb_pixels``
 ``structure``    batches in the shape of the user's data
 ``engine``       slots, leases, threads; handing a filled slot over            ``fb_engine``, ``fb_pool``
 ``batches``      an epoch's tickets, the iterator over its batches             ``fb_cursor``, ``fb_ahead``

@@ -276,6 +276,7 @@ cdef extern from "fb_cast.h" nogil:
         fb_affine affine
 
     int fb_cast_begin(fb_cast *cast, fb_type source, fb_type to, fb_simd level)
+    void fb_cast_begin_copy(fb_cast *cast, size_t item_nbytes)
     void fb_cast_elements(const fb_cast *cast, const char *source, size_t first, size_t n, char *out)
 
 
@@ -287,6 +288,47 @@ cdef extern from "fb_cast_column.h" nogil:
         size_t n_elements
 
     uint64_t fb_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
+cdef extern from "fb_pixels.h" nogil:
+    ctypedef struct fb_pixels:
+        pass
+
+    int fb_pixels_begin(fb_pixels *pixels, size_t item_nbytes, fb_simd level)
+
+
+cdef extern from "fb_image.h" nogil:
+    enum:
+        FB_MAX_CHANNELS
+
+    enum fb_padding:
+        FB_PAD_ZERO
+        FB_PAD_REFLECT
+
+    ctypedef struct fb_image_column:
+        fb_column column
+        fb_source source
+        fb_cast cast
+        fb_pixels pixels
+        size_t height
+        size_t width
+        size_t n_channels
+        int is_planar
+        int to_planar
+        size_t out_height
+        size_t out_width
+        size_t padding
+        fb_padding padding_mode
+        int is_random
+        size_t top
+        size_t left
+        uint64_t mirrored
+        uint64_t upside_down
+        size_t hole
+        const char *pad_pixel
+        const char *hole_pixel
+
+    uint64_t fb_image_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 
 cdef extern from "fb_one_hot.h" nogil:

@@ -8,8 +8,8 @@ from libc.string cimport memcpy
 
 from fastbatch._native.array cimport require_plain, rows_are_contiguous
 from fastbatch._native.c cimport (
-    FB_BF16, FB_F16, FB_F32, FB_F64, FB_I8, FB_I16, FB_I32, FB_U8, FB_U16, fb_cast_begin, fb_cast_column,
-    fb_cast_elements, fb_cast_fill, fb_one_hot_column, fb_one_hot_fill, fb_simd, fb_type
+    FB_BF16, FB_F16, FB_F32, FB_F64, FB_I8, FB_I16, FB_I32, FB_U8, FB_U16, fb_cast_begin, fb_cast_begin_copy,
+    fb_cast_column, fb_cast_elements, fb_cast_fill, fb_one_hot_column, fb_one_hot_fill, fb_simd, fb_type
 )
 from fastbatch._native.column cimport Column, source_of
 from fastbatch._native.simd cimport simd_level_of
@@ -75,7 +75,7 @@ cdef class Cast:
     Parameters
     ----------
     readable, writable : str
-        Keys of READABLE and WRITABLE.
+        Keys of READABLE and WRITABLE; or, without centers, twice the name of any type: elements stay as they are.
     n_elements : int
         Of a row.
     centers, scales : float64 of shape (period,), optional
@@ -87,16 +87,18 @@ cdef class Cast:
 
     def __cinit__(self, str readable, str writable, size_t n_elements, centers=None, scales=None, *, size_t run=1,
                   simd=None):
+        self.readable, self.writable, self.n_elements = readable, writable, n_elements
+        if readable == writable and centers is None:
+            fb_cast_begin_copy(&self.native, 2 if readable == "bfloat16" else np.dtype(readable).itemsize)
+            return
         if readable not in READABLE or writable not in WRITABLE:
             raise TypeError(f"{readable} cannot be cast to {writable}: from {', '.join(READABLE)} to "
                             f"{', '.join(WRITABLE)}")
         fb_cast_begin(&self.native, <fb_type><int>READABLE[readable], <fb_type><int>WRITABLE[writable],
                       <fb_simd>simd_level_of(simd))
-        self.readable, self.writable = readable, writable
         if centers is not None:
             self.affine = Affine(centers, scales, run, n_elements, arithmetic_type(readable, writable))
             self.native.affine = self.affine.native
-        self.n_elements = n_elements
 
     def apply(self, cnp.ndarray source not None, cnp.dtype dtype not None):
         """The elements of an array of rows, cast; `dtype` is what NumPy calls those that are written.

@@ -48,7 +48,7 @@ class Cast:
 
     def extend(self, rows: Rows) -> None:
         """Let the rows be written as this type."""
-        if not rows.is_done:
+        if rows.make is None or rows.images is not None:
             rows.require_numbers(self)
         rows.writable = self.dtype
 
@@ -81,7 +81,7 @@ class Scale:
     def extend(self, rows: Rows) -> None:
         """Multiply the rows."""
         rows.require_numbers(self)
-        factor = fitted(self.factor, "factor", self, rows)
+        factor = rows.fitted(self.factor, "factor", self)
         refuse_bad(factor, (factor == 0) | ~np.isfinite(factor), "factor must be finite and not 0", rows)
         rows.shift_and_scale(np.zeros(()), factor)
 
@@ -115,7 +115,7 @@ class Normalize:
     def extend(self, rows: Rows) -> None:
         """Shift and scale the rows."""
         rows.require_numbers(self)
-        mean, std = fitted(self.mean, "mean", self, rows), fitted(self.std, "std", self, rows)
+        mean, std = rows.fitted(self.mean, "mean", self), rows.fitted(self.std, "std", self)
         refuse_bad(mean, ~np.isfinite(mean), "mean must be finite", rows)
         refuse_bad(std, ~(np.isfinite(std) & (std > 0)), "std must be finite and above 0", rows)
         with np.errstate(over="ignore"):
@@ -124,25 +124,6 @@ class Normalize:
     def __repr__(self) -> str:
         """As it is made."""
         return f"Normalize({_shown(self.mean)}, {_shown(self.std)})"
-
-
-def fitted(numbers: npt.NDArray[np.float64], name: str, what: Any, rows: Rows) -> npt.NDArray[np.float64]:
-    """The numbers in a shape that broadcasts to the rows.
-
-    Raises
-    ------
-    ValueError
-        There is none.
-    """
-    try:
-        fits = np.broadcast_shapes(numbers.shape, rows.shape) == rows.shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"{rows.path}: {name} of shape {numbers.shape} does not fit rows of shape {rows.shape} in {what!r}"
-        )
-    return numbers
 
 
 def refuse_bad(numbers: npt.NDArray[np.float64], bad: npt.NDArray[np.bool_], rule: str, rows: Rows) -> None:

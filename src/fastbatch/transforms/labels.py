@@ -10,7 +10,6 @@ import numpy as np
 
 from fastbatch._native.cast import Cast, OneHotColumn
 from fastbatch._native.column import Column
-from fastbatch.delivery import element_type
 from fastbatch.transforms.rows import Rows
 
 
@@ -54,14 +53,14 @@ class OneHot:
 
     def extend(self, rows: Rows) -> None:
         """Let the rows be probabilities."""
-        if rows.is_done or rows.affine is not None or rows.writable is not None:
+        if rows.make is not None or rows.affine is not None or rows.writable is not None:
             raise ValueError(f"{rows.path}: {self!r} must come first")
         if rows.shape != () or rows.dtype.kind not in "iu" or not rows.dtype.isnative:
             raise TypeError(
                 f"{rows.path}: {self!r} reads integers, one in each row, got {rows.dtype} in rows of shape {rows.shape}"
             )
         rows.shape = (self.k,)
-        rows.is_done = True
+        rows.writable = "float32"
         rows.make = partial(self._column, rows)
 
     def _column(self, rows: Rows, source: np.ndarray[Any, Any], *, blocking: bool) -> Column:
@@ -71,7 +70,7 @@ class OneHot:
                 raise ValueError(
                     f"{rows.path}: labels must be from 0 to {self.k - 1} for {self!r}, got {source[row]} in row {row}"
                 )
-        dtype, dlpack_type = element_type(rows.written, rows.framework, rows.path)
+        dtype, dlpack_type = rows.element_type()
         off = self.smoothing / self.k
         values = np.array([1 - self.smoothing + off, off])
         on, off = Cast("float64", rows.written, 2).apply(values, dtype)

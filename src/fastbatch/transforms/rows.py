@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from fastbatch._native.cast import READABLE, Cast, CastColumn, name_of_type
-from fastbatch._native.column import Column, GatherColumn
+from fastbatch._native.column import Column, GatherColumn, dlpack_type_of
 from fastbatch.delivery import element_type
+
+if TYPE_CHECKING:
+    from fastbatch.transforms.geometry import Geometry
 
 Numbers = npt.NDArray[np.float64]
 
@@ -44,12 +47,22 @@ class Rows:
 
     Attributes
     ----------
+    shape : tuple of int
+        Of a row in the slot, so far.
+    channels : int or None
+        How many, where the rows are images: numbers belong to channels then.
+    channel_run : int
+        Elements that follow each other in one channel.
     readable : str
         The type of the source's elements.
     writable : str or None
-        The type that is asked for; None: that of the source where it is a floating type, else float32.
+        The type that is asked for. None: that of the source, unless it is an integer one and there is arithmetic.
     affine : tuple of 2 arrays, or None
-        Centers and scales of (x - center) * scale, which broadcast to the shape.
+        Centers and scales of (x - center) * scale, which broadcast to the shape; of images, of shape () or (channels,).
+    images : Geometry or None
+        What is done with their pixels, where they are images.
+    make : callable or None
+        What makes the column, called as make(source, blocking=...), where it is not a cast of rows as they are.
     """
 
     def __init__(
@@ -66,19 +79,46 @@ class Rows:
         self.readable = name_of_type(dtype, dlpack_type)
         self.writable: str | None = None
         self.affine: tuple[Numbers, Numbers] | None = None
-        self.is_done = False  # nothing but a type may follow
-        # What makes the column, where it is no cast.
+        self.channels: int | None = None
+        self.channel_run = 1
+        self.images: Geometry | None = None
         self.make: Callable[..., Column] | None = None
 
-    def require_numbers(self, what: Transform) -> None:
+    def require_numbers(self, what: object) -> None:
         """Refuse rows that no arithmetic is done with."""
-        if self.is_done:
+        if self.make is not None and self.images is None:
             raise ValueError(f"{self.path}: {what!r} cannot follow one-hot labels")
         if self.readable not in READABLE:
             raise TypeError(f"{self.path}: {what!r} reads {', '.join(READABLE)}, got {self.readable}")
 
+    def fitted(self, numbers: Numbers, name: str, what: object) -> Numbers:
+        """Numbers in a shape that belongs to the rows.
+
+        Raises
+        ------
+        ValueError
+            There is none.
+        """
+        if self.channels is not None:
+            if numbers.size == 1:
+                return numbers.reshape(())
+            if numbers.size == self.channels == max(numbers.shape):
+                return numbers.reshape(-1)
+            raise ValueError(
+                f"{self.path}: {name} of shape {numbers.shape} does not fit {self.channels} channels in {what!r}"
+            )
+        try:
+            fits = np.broadcast_shapes(numbers.shape, self.shape) == self.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"{self.path}: {name} of shape {numbers.shape} does not fit rows of shape {self.shape} in {what!r}"
+            )
+        return numbers
+
     def shift_and_scale(self, center: Numbers, scale: Numbers) -> None:
-        """Let y become (y - center) * scale. Both broadcast to the shape."""
+        """Let y become (y - center) * scale."""
         if self.affine is None:
             self.affine = center, scale
         else:
@@ -90,7 +130,7 @@ class Rows:
         """The type that is written."""
         if self.writable is not None:
             return self.writable
-        return self.readable if "float" in self.readable else "float32"
+        return self.readable if self.affine is None or "float" in self.readable else "float32"
 
     def column(self, source: np.ndarray[Any, Any], *, blocking: bool = False) -> Column:
         """What writes rows of a source of this kind."""
@@ -98,19 +138,31 @@ class Rows:
             return self.make(source, blocking=blocking)
         if self.affine is None and self.written == self.readable:
             return GatherColumn(source, dlpack_type=self.dlpack_type, blocking=blocking)
+        dtype, dlpack_type = self.element_type()
+        return CastColumn(source, self.cast(), dtype, dlpack_type=dlpack_type, blocking=blocking)
+
+    def element_type(self) -> tuple[np.dtype[Any], tuple[int, int, int] | None]:
+        """What is written, as NumPy and as DLPack call it."""
+        if self.written == self.readable:
+            return self.dtype, self.dlpack_type or dlpack_type_of(self.dtype)
+        return element_type(self.written, self.framework, self.path)
+
+    def cast(self) -> Cast:
+        """What becomes of the elements."""
         centers, scales, run = self._table()
         try:
-            cast = Cast(self.readable, self.written, int(np.prod(self.shape)), centers, scales, run=run)
+            return Cast(self.readable, self.written, int(np.prod(self.shape)), centers, scales, run=run)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
-        dtype, dlpack_type = element_type(self.written, self.framework, self.path)
-        return CastColumn(source, cast, dtype, dlpack_type=dlpack_type, blocking=blocking)
 
     def _table(self) -> tuple[Numbers | None, Numbers | None, int]:
         """Centers, scales, and how many elements that follow each other share one of them."""
         if self.affine is None or 0 in self.shape:
             return None, None, 1
         shape = np.broadcast_shapes(*(numbers.shape for numbers in self.affine))
+        if self.channels is not None:
+            centers, scales = (np.broadcast_to(numbers, shape).reshape(-1) for numbers in self.affine)
+            return centers, scales, self.channel_run if shape else 1
         shape = (1,) * (len(self.shape) - len(shape)) + shape
         differing = [axis for axis, n in enumerate(shape) if n > 1] or [0]
         # From the first to the last axis along which they differ: before those they repeat, behind them they stay.

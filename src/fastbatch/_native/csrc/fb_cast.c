@@ -157,6 +157,11 @@ int fb_cast_begin(fb_cast *cast, enum fb_type from, enum fb_type to, enum fb_sim
     return 1;
 }
 
+void fb_cast_begin_copy(fb_cast *cast, size_t item_nbytes) {
+    memset(cast, 0, sizeof *cast);
+    cast->from_nbytes = cast->real_nbytes = cast->to_nbytes = item_nbytes;
+}
+
 /* Elements as the numbers that the arithmetic gives. */
 static void read_elements(const fb_cast *cast, const char *FB_RESTRICT from, size_t first, size_t n,
                           char *FB_RESTRICT out) {
@@ -185,6 +190,10 @@ static void read_elements(const fb_cast *cast, const char *FB_RESTRICT from, siz
 }
 
 void fb_cast_elements(const fb_cast *cast, const char *FB_RESTRICT from, size_t first, size_t n, char *FB_RESTRICT out) {
+    if (cast->read_plain == NULL) {
+        memcpy(out, from, n * cast->from_nbytes);
+        return;
+    }
     if (cast->write == NULL) {
         read_elements(cast, from, first, n, out);
         return;

@@ -23,7 +23,8 @@ typedef void (*fb_read)(const char *FB_RESTRICT from, const void *centers, const
 typedef void (*fb_write)(const void *FB_RESTRICT from, size_t n, char *FB_RESTRICT out);
 
 typedef struct fb_cast {
-    fb_read read_plain, read_uniform, read_each; /* without arithmetic; one center and scale; one for each element */
+    fb_read read_plain, read_uniform, read_each; /* without arithmetic; one center and scale; one for each element. All
+                                                    NULL: elements stay as they are */
     fb_write write;                              /* NULL: the result has the type of the arithmetic */
     size_t from_nbytes, real_nbytes, to_nbytes;  /* of an element: of the data, the arithmetic and the result */
     fb_affine affine;
@@ -31,6 +32,9 @@ typedef struct fb_cast {
 
 /* Of results: FB_F32, FB_F16, FB_BF16 and FB_F64; of anything else, returns 0. The affine part is the caller's. */
 int fb_cast_begin(fb_cast *cast, enum fb_type from, enum fb_type to, enum fb_simd level);
+
+/* Elements of so many bytes, of whatever type, that stay as they are. */
+void fb_cast_begin_copy(fb_cast *cast, size_t item_nbytes);
 
 /* Writes elements [first, first + n) of a row, of which `from` is the first. They need no alignment. */
 void fb_cast_elements(const fb_cast *cast, const char *FB_RESTRICT from, size_t first, size_t n, char *FB_RESTRICT out);

@@ -1,0 +1,123 @@
+"""Columns of images. See csrc/fb_image.h."""
+
+cimport cython
+cimport numpy as cnp
+from libc.stdint cimport uint64_t
+
+from fastbatch._native.array cimport require_plain, rows_are_contiguous
+from fastbatch._native.c cimport (
+    FB_MAX_CHANNELS, FB_PAD_REFLECT, FB_PAD_ZERO, fb_image_column, fb_image_fill, fb_pixels_begin, fb_simd
+)
+from fastbatch._native.cast cimport Cast
+from fastbatch._native.column cimport Column, source_of
+from fastbatch._native.simd cimport simd_level_of
+
+cnp.import_array()
+
+MAX_CHANNELS = FB_MAX_CHANNELS
+
+
+cdef uint64_t chance_of(object probability) except? 0:
+    """Below which a random number of 64 bits lies so often; all ones: always."""
+    if not 0 <= probability <= 1:
+        raise ValueError(f"a probability must be from 0 to 1, got {probability}")
+    return min(int(probability * 2.0**64), 2**64 - 1)
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class ImageColumn(Column):
+    """Images, cropped, mirrored, partly covered and laid out anew while their elements are cast.
+
+    Parameters
+    ----------
+    source : ndarray of shape (n, ...)
+        Each row contiguous, of height x width x channels elements.
+    cast : Cast
+        Of the elements as they lie in the slot.
+    dtype, row_shape, dlpack_type
+        Of the slot.
+    shape : tuple of (height, width, channels)
+        Of an image of the source.
+    planar : tuple of 2 bool
+        Whether each channel is a plane of its own, in the source and in the slot.
+    window : tuple of (height, width)
+        What is written of it.
+    place : tuple of (top, left), optional
+        Of the window, in the padded image. None: random.
+    padding : int
+        Pixels around the image.
+    reflect : bool
+        They mirror the image; else they are `pad_pixel`.
+    flips : tuple of 2 float
+        How probably it is mirrored, left to right and upside down.
+    hole : int
+        Side of the square, at a random place, that becomes `hole_pixel`.
+    pad_pixel, hole_pixel : ndarray of (channels,)
+        Elements as they are written.
+    blocking : bool
+        The source is a file mapped into memory.
+    simd : str, optional
+        The path to take.
+    """
+
+    cdef fb_image_column storage
+    cdef readonly cnp.ndarray source
+    cdef readonly Cast cast
+    cdef cnp.ndarray pad_pixel, hole_pixel
+
+    def __cinit__(self, cnp.ndarray source not None, Cast cast not None, cnp.dtype dtype not None, *, row_shape,
+                  dlpack_type, shape, planar, window, place=None, size_t padding=0, bint reflect=False,
+                  flips=(0.0, 0.0), size_t hole=0, cnp.ndarray pad_pixel not None, cnp.ndarray hole_pixel not None,
+                  bint blocking=False, simd=None):
+        cdef fb_image_column *image = &self.storage
+        require_plain(source, "source")
+        if source.ndim == 0 or not rows_are_contiguous(source):
+            raise ValueError("source must have rows, each of them contiguous")
+        cast.require_types(source.dtype, dtype)
+        image.height, image.width, image.n_channels = shape
+        image.out_height, image.out_width = window
+        image.is_planar, image.to_planar = planar
+        image.padding = padding
+        image.padding_mode = FB_PAD_REFLECT if reflect else FB_PAD_ZERO
+        image.source = source_of(source)
+        if not 0 < image.n_channels <= FB_MAX_CHANNELS or image.height == 0 or image.width == 0:
+            raise ValueError(f"images must have pixels, and 1 to {FB_MAX_CHANNELS} channels, got {shape}")
+        if max(shape) >= 2**24 or padding >= 2**24:
+            raise ValueError(f"images must have less than 2**24 pixels along an axis, got {shape}, padding {padding}")
+        if image.height * image.width * image.n_channels * cast.native.from_nbytes != image.source.row_nbytes:
+            raise ValueError(f"images of {shape} do not fit rows of shape {(<object>source).shape[1:]}")
+        if reflect and padding >= min(image.height, image.width):
+            raise ValueError(f"padding that reflects must be below the size of the image, {shape[:2]}, got {padding}")
+        image.is_random = place is None
+        image.top, image.left = (0, 0) if place is None else place
+        if (image.out_height == 0 or image.out_width == 0
+                or image.top + image.out_height > image.height + 2 * padding
+                or image.left + image.out_width > image.width + 2 * padding):
+            raise ValueError(f"a window of {window} does not fit images of {shape[:2]} with {padding} pixels around")
+        n_elements = image.out_height * image.out_width * image.n_channels
+        if cast.affine is not None and cast.n_elements != n_elements:
+            raise ValueError(f"a cast of {cast.n_elements} elements got windows of {n_elements}")
+        for pixel in (pad_pixel, hole_pixel):
+            if pixel.dtype != dtype or (<object>pixel).shape != (shape[2],) or not cnp.PyArray_ISCARRAY_RO(pixel):
+                raise ValueError(f"a pixel must be {shape[2]} elements of {dtype}, got {pixel!r}")
+        if not fb_pixels_begin(&image.pixels, cast.native.from_nbytes, <fb_simd>simd_level_of(simd)):
+            raise ValueError(f"elements must have 1, 2, 4 or 8 bytes, got {cast.native.from_nbytes}")
+        image.mirrored, image.upside_down = chance_of(flips[0]), chance_of(flips[1])
+        image.hole = hole
+        self.pad_pixel, self.hole_pixel = pad_pixel, hole_pixel
+        image.pad_pixel = <const char *>cnp.PyArray_DATA(pad_pixel)
+        image.hole_pixel = <const char *>cnp.PyArray_DATA(hole_pixel)
+        image.cast = cast.native
+        image.column.fill = fb_image_fill
+        image.column.row_nbytes = n_elements * cast.native.to_nbytes
+        self.source = source
+        self.cast = cast
+        self.dtype = dtype
+        self.n_rows = source.shape[0]
+        self.row_shape = tuple(row_shape)
+        self.dlpack_type = dlpack_type
+        self.blocking = blocking
+        arithmetic = "" if cast.affine is None else ", (x - center) * scale"
+        self.kernel = f"images, {cast.readable} to {cast.writable}{arithmetic}"
+        self.column = &image.column
