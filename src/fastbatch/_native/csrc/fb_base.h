@@ -18,12 +18,15 @@
 #define FB_PREFETCH_L2(address) _mm_prefetch((const char *)(address), _MM_HINT_T1)
 #define FB_UNLIKELY(condition) (condition)
 #define FB_RESTRICT __restrict
+#define FB_UNALIGNED(type) type
 #else
 #define FB_INLINE static inline __attribute__((always_inline, unused))
 #define FB_PREFETCH_L1(address) __builtin_prefetch((address), 0, 3)
 #define FB_PREFETCH_L2(address) __builtin_prefetch((address), 0, 2)
 #define FB_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define FB_RESTRICT restrict
+/* What may lie at any address, beside objects of other types. */
+#define FB_UNALIGNED(type) type __attribute__((aligned(1), may_alias))
 #if defined(__x86_64__) || defined(__i386__)
 #define FB_RELAX() __builtin_ia32_pause()
 #elif defined(__aarch64__)

@@ -55,62 +55,61 @@ FB_INLINE const char *pixel_at(const fb_image_column *image, const char *source,
     return source + (y * image->width + x) * step * image->cast.from_nbytes;
 }
 
-/* n pixels of a line of the source, from x on, to pixel `at` of a stage whose planes are `plane` pixels apart. */
-static void stage_pixels(const fb_image_column *image, const char *line, size_t n, int mirrored, char *stage, size_t plane,
-                         size_t at) {
+/* n pixels of a line of the source to pixel `at` of a stage whose planes are `plane` pixels apart. */
+static void stage_pixels(const fb_image_column *image, const char *line, size_t n, char *stage, size_t plane, size_t at) {
     const size_t n_channels = image->n_channels, nbytes = image->cast.from_nbytes;
     const size_t source_plane = image->height * image->width;
-    if (!image->to_planar) {
-        char *out = stage + at * n_channels * nbytes;
-        if (image->is_planar) { /* mirrored, if at all, behind this */
-            image->pixels.join(line, n, n_channels, source_plane, out);
-            if (mirrored)
-                for (size_t i = 0; i < n / 2; ++i)
-                    for (size_t k = 0; k < n_channels * nbytes; ++k) {
-                        char *low = out + i * n_channels * nbytes + k, *high = out + (n - 1 - i) * n_channels * nbytes + k;
-                        const char swapped = *low;
-                        *low = *high;
-                        *high = swapped;
-                    }
-        } else if (mirrored)
-            fb_reverse_pixels(line, n, n_channels * nbytes, out);
-        else
-            memcpy(out, line, n * n_channels * nbytes);
-        return;
-    }
-    if (!image->is_planar && n_channels > 1)
+    if (n_channels == 1 || (!image->is_planar && !image->to_planar))
+        memcpy(stage + at * n_channels * nbytes, line, n * n_channels * nbytes);
+    else if (!image->is_planar)
         image->pixels.split(line, n, n_channels, plane, stage + at * nbytes);
+    else if (!image->to_planar)
+        image->pixels.join(line, n, n_channels, source_plane, stage + at * n_channels * nbytes);
     else
         for (size_t c = 0; c < n_channels; ++c)
             memcpy(stage + (c * plane + at) * nbytes, line + c * source_plane * nbytes, n * nbytes);
-    if (mirrored)
-        for (size_t c = 0; c < n_channels; ++c) image->pixels.reverse(stage + (c * plane + at) * nbytes, n);
 }
 
-/* Pixels [first, end) of line y of the window. Those that the source does not have are left as they are. */
+/* Pixels [first, end) of line y of the window, as they are seen before they are mirrored. Those that the source does not
+ * have are left as they are. */
 static void stage_line(const fb_image_column *image, const view *seen, const char *source, size_t y, size_t first,
                        size_t end, char *stage, size_t plane, size_t at) {
     const size_t line = seen->top + (seen->upside_down ? image->out_height - 1 - y : y);
     const size_t source_y = source_of(line, image->padding, image->height, image->padding_mode);
     if (source_y == image->height) return;
-    /* Of the window, before it is mirrored: pixel x lies at seen->left + x of the padded image. */
-    const size_t low = seen->mirrored ? image->out_width - end : first;
-    const size_t high = seen->mirrored ? image->out_width - first : end;
-    size_t x = low;
-    while (x < high) {
+    for (size_t x = first, n; x < end; x += n) {
         const size_t place = seen->left + x;
         const size_t source_x = source_of(place, image->padding, image->width, image->padding_mode);
-        size_t n = 1; /* one by one where it is reflected */
-        if (source_x < image->width && source_x + image->padding == place) {
-            const size_t there = image->width - source_x;
-            n = there < high - x ? there : high - x;
-        }
-        if (source_x < image->width) {
-            const size_t begin = seen->mirrored ? image->out_width - (x + n) : x; /* of the window as it is written */
-            stage_pixels(image, pixel_at(image, source, source_y, source_x), n, seen->mirrored, stage, plane,
-                         at + begin - first);
-        }
-        x += n;
+        const int is_inside = source_x < image->width && source_x + image->padding == place;
+        const size_t there = is_inside ? image->width - source_x : 1; /* one by one where it is reflected */
+        n = there < end - x ? there : end - x;
+        if (source_x < image->width)
+            stage_pixels(image, pixel_at(image, source, source_y, source_x), n, stage, plane, at + x - first);
+    }
+}
+
+/* All that is staged: lines from the last to the first, and each of them. */
+static void reverse_stage(const fb_image_column *image, char *stage, size_t plane, size_t n) {
+    const size_t nbytes = image->cast.from_nbytes, n_channels = image->n_channels;
+    if (!image->to_planar && n_channels > 1)
+        fb_reverse_pixels(stage, n, n_channels * nbytes);
+    else
+        for (size_t c = 0; c < n_channels; ++c) image->pixels.reverse(stage + c * plane * nbytes, n);
+}
+
+/* The same element, or pixel, n times. */
+FB_INLINE void repeat(char *FB_RESTRICT out, const char *FB_RESTRICT repeated, size_t n, size_t nbytes) {
+    for (size_t i = 0; i < n; ++i) memcpy(out + i * nbytes, repeated, nbytes);
+}
+
+static void fill_with(char *out, const char *repeated, size_t n, size_t nbytes) {
+    switch (nbytes) { /* a constant size makes each copy a move */
+    case 1: repeat(out, repeated, n, 1); break;
+    case 2: repeat(out, repeated, n, 2); break;
+    case 4: repeat(out, repeated, n, 4); break;
+    case 8: repeat(out, repeated, n, 8); break;
+    case 12: repeat(out, repeated, n, 12); break;
+    default: repeat(out, repeated, n, nbytes);
     }
 }
 
@@ -119,11 +118,13 @@ static void cover(const fb_image_column *image, char *out, size_t top, size_t bo
                   const char *pixel) {
     const size_t n_channels = image->n_channels, nbytes = image->cast.to_nbytes, width = image->out_width;
     const size_t n_planes = image->to_planar ? n_channels : 1, per_pixel = image->to_planar ? nbytes : n_channels * nbytes;
+    const int is_whole = left == 0 && right == width; /* lines that follow each other are one */
+    const size_t n_lines = is_whole && bottom > top ? bottom - top : 1;
+    if (left >= right) return;
     for (size_t plane = 0; plane < n_planes; ++plane)
-        for (size_t y = top; y < bottom; ++y) {
-            char *line = out + ((plane * image->out_height + y) * width + left) * per_pixel;
-            for (size_t x = 0; x + left < right; ++x) memcpy(line + x * per_pixel, pixel + plane * per_pixel, per_pixel);
-        }
+        for (size_t y = top; y < bottom; y += n_lines)
+            fill_with(out + ((plane * image->out_height + y) * width + left) * per_pixel, pixel + plane * per_pixel,
+                      n_lines * (right - left), per_pixel);
 }
 
 /* How far into a window of n pixels, that begins at `first`, what ends at `end` reaches. */
@@ -167,25 +168,27 @@ static void cast_stage(const fb_image_column *image, const char *stage, size_t p
 }
 
 /* By way of a stage that holds some lines, or part of one. */
-static void write_staged(const fb_image_column *image, const view *seen, const char *source, char *out) {
-    double stage[STAGE_NBYTES / sizeof(double)];
-    char *const staged = (char *)stage;
+static void write_staged(const fb_image_column *image, const view *seen, const char *source, char *staged, char *out) {
     const size_t width = image->out_width, pixel_nbytes = image->n_channels * image->cast.from_nbytes;
     const size_t fitting = STAGE_NBYTES / pixel_nbytes, n_lines = fitting / width;
-    memset(stage, 0, sizeof stage); /* what the source does not have is cast, too, before it is covered */
     if (n_lines == 0) {
         for (size_t y = 0; y < image->out_height; ++y)
             for (size_t x = 0; x < width; x += fitting) {
                 const size_t n = width - x < fitting ? width - x : fitting;
-                stage_line(image, seen, source, y, x, x + n, staged, n, 0);
+                const size_t first = seen->mirrored ? width - x - n : x;
+                stage_line(image, seen, source, y, first, first + n, staged, n, 0);
+                if (seen->mirrored) reverse_stage(image, staged, n, n);
                 cast_stage(image, staged, n, y * width + x, n, out);
             }
         return;
     }
     for (size_t y = 0; y < image->out_height; y += n_lines) {
         const size_t n = image->out_height - y < n_lines ? image->out_height - y : n_lines;
-        for (size_t i = 0; i < n; ++i)
-            stage_line(image, seen, source, y + i, 0, width, staged, n * width, i * width);
+        for (size_t i = 0; i < n; ++i) {
+            const size_t line = seen->mirrored ? n - 1 - i : i; /* what is reversed is staged the other way round */
+            stage_line(image, seen, source, y + i, 0, width, staged, n * width, line * width);
+        }
+        if (seen->mirrored) reverse_stage(image, staged, n * width, n * width);
         cast_stage(image, staged, n * width, y * width, n * width, out);
     }
 }
@@ -208,6 +211,8 @@ static void write_lines(const fb_image_column *image, const view *seen, const ch
 uint64_t fb_image_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
     const fb_image_column *image = (const fb_image_column *)column;
     const fb_walk walk = fb_walk_begin(&image->source, rows);
+    double stage[STAGE_NBYTES / sizeof(double)];
+    memset(stage, 0, sizeof stage); /* what a source does not have is cast, too, before it is covered */
     const int is_alike = image->is_planar == image->to_planar || image->n_channels == 1;
     for (size_t i = 0; i < rows->n; ++i) {
         const char *source = fb_walk_next(&walk, i);
@@ -216,7 +221,7 @@ uint64_t fb_image_fill(const fb_column *column, const fb_rows *rows, void *slot,
         if (is_alike && !seen.mirrored && image->padding == 0)
             write_lines(image, &seen, source, out);
         else
-            write_staged(image, &seen, source, out);
+            write_staged(image, &seen, source, (char *)stage, out);
         if (image->padding > 0 && image->padding_mode == FB_PAD_ZERO) cover_padding(image, &seen, out);
         if (image->hole > 0)
             cover(image, out, seen.hole_top, seen.hole_bottom, seen.hole_left, seen.hole_right, image->hole_pixel);

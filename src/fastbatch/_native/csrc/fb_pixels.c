@@ -1,64 +1,70 @@
 #include "fb_pixels.h"
 
-#include <string.h>
 
-/* Elements come from rows of any alignment, and go to buffers of our own. */
-#define DEFINE_LOAD(type)                                                  \
-    FB_INLINE type load_##type(const char *from, size_t i) {               \
-        type loaded;                                                       \
-        memcpy(&loaded, from + i * sizeof loaded, sizeof loaded);          \
-        return loaded;                                                     \
-    }                                                                      \
-    FB_INLINE void store_##type(char *to, size_t i, type stored) {         \
-        memcpy(to + i * sizeof stored, &stored, sizeof stored);            \
-    }
-DEFINE_LOAD(uint8_t)
-DEFINE_LOAD(uint16_t)
-DEFINE_LOAD(uint32_t)
-DEFINE_LOAD(uint64_t)
+typedef uint8_t bytes;
+typedef FB_UNALIGNED(uint16_t) pairs;
+typedef FB_UNALIGNED(uint32_t) fours;
+typedef FB_UNALIGNED(uint64_t) eights;
 
-/* Constant numbers of channels become shuffles. */
-#define SPLIT(type, channels)                                                              \
-    for (size_t i = 0; i < n; ++i)                                                         \
-        for (size_t c = 0; c < (channels); ++c)                                            \
-            store_##type(out, c * plane + i, load_##type(pixels, i * (channels) + c));
-#define JOIN(type, channels)                                                               \
-    for (size_t i = 0; i < n; ++i)                                                         \
-        for (size_t c = 0; c < (channels); ++c)                                            \
-            store_##type(out, i * (channels) + c, load_##type(pixels, c * plane + i));
+/* Pixels that are moved together; the last ones once more with some before them, because single ones cost most. */
+enum { BLOCK = 16 };
 
-#define DEFINE_LEVEL_OF(type, level, target)                                                                    \
-    target static void split_##type##_##level(const char *FB_RESTRICT pixels, size_t n, size_t n_channels,      \
-                                              size_t plane, char *FB_RESTRICT out) {                            \
-        if (n_channels == 3) {                                                                                  \
-            SPLIT(type, 3)                                                                                      \
-        } else if (n_channels == 4) {                                                                           \
-            SPLIT(type, 4)                                                                                      \
-        } else {                                                                                                \
-            SPLIT(type, n_channels)                                                                             \
-        }                                                                                                       \
-    }                                                                                                           \
-    target static void join_##type##_##level(const char *FB_RESTRICT pixels, size_t n, size_t n_channels,       \
-                                             size_t plane, char *FB_RESTRICT out) {                             \
-        if (n_channels == 3) {                                                                                  \
-            JOIN(type, 3)                                                                                       \
-        } else {                                                                                                \
-            JOIN(type, n_channels)                                                                              \
-        }                                                                                                       \
-    }                                                                                                           \
-    target static void reverse_##type##_##level(char *elements, size_t n) {                                     \
-        for (size_t i = 0; i < n / 2; ++i) {                                                                    \
-            const type low = load_##type(elements, i), high = load_##type(elements, n - 1 - i);                 \
-            store_##type(elements, i, high);                                                                    \
-            store_##type(elements, n - 1 - i, low);                                                             \
-        }                                                                                                       \
+/* Constant numbers of channels, and of pixels, become shuffles. Elements may lie at any address. */
+#define SPLIT(first, count, channels)                                                                         \
+    for (size_t i = (first); i < (first) + (count); ++i)                                                      \
+        for (size_t c = 0; c < (channels); ++c) to[c * plane + i] = from[i * (channels) + c];
+#define JOIN(first, count, channels)                                                                          \
+    for (size_t i = (first); i < (first) + (count); ++i)                                                      \
+        for (size_t c = 0; c < (channels); ++c) to[i * (channels) + c] = from[c * plane + i];
+#define IN_BLOCKS(MOVE, channels)                                                                             \
+    if (n < BLOCK) {                                                                                          \
+        MOVE(0, n, channels)                                                                                  \
+    } else {                                                                                                  \
+        for (size_t at = 0; at + BLOCK <= n; at += BLOCK) {                                                   \
+            MOVE(at, BLOCK, channels)                                                                         \
+        }                                                                                                     \
+        if (n % BLOCK > 0) {                                                                                  \
+            MOVE(n - BLOCK, BLOCK, channels)                                                                  \
+        }                                                                                                     \
     }
 
-#define DEFINE_LEVEL(level, target)           \
-    DEFINE_LEVEL_OF(uint8_t, level, target)   \
-    DEFINE_LEVEL_OF(uint16_t, level, target)  \
-    DEFINE_LEVEL_OF(uint32_t, level, target)  \
-    DEFINE_LEVEL_OF(uint64_t, level, target)
+#define DEFINE_LEVEL_OF(type, level, target)                                                                  \
+    target static void split_##type##_##level(const char *FB_RESTRICT pixels, size_t n, size_t n_channels,    \
+                                              size_t plane, char *FB_RESTRICT out) {                          \
+        const type *FB_RESTRICT from = (const type *)(const void *)pixels;                                    \
+        type *FB_RESTRICT to = (type *)(void *)out;                                                           \
+        if (n_channels == 3) {                                                                                \
+            IN_BLOCKS(SPLIT, 3)                                                                               \
+        } else if (n_channels == 4) {                                                                         \
+            IN_BLOCKS(SPLIT, 4)                                                                               \
+        } else {                                                                                              \
+            SPLIT(0, n, n_channels)                                                                           \
+        }                                                                                                     \
+    }                                                                                                         \
+    target static void join_##type##_##level(const char *FB_RESTRICT pixels, size_t n, size_t n_channels,     \
+                                             size_t plane, char *FB_RESTRICT out) {                           \
+        const type *FB_RESTRICT from = (const type *)(const void *)pixels;                                    \
+        type *FB_RESTRICT to = (type *)(void *)out;                                                           \
+        if (n_channels == 3) {                                                                                \
+            IN_BLOCKS(JOIN, 3)                                                                                \
+        } else {                                                                                              \
+            JOIN(0, n, n_channels)                                                                            \
+        }                                                                                                     \
+    }                                                                                                         \
+    target static void reverse_##type##_##level(char *elements, size_t n) {                                   \
+        type *in = (type *)(void *)elements;                                                                  \
+        for (size_t i = 0; i < n / 2; ++i) {                                                                  \
+            const type low = in[i];                                                                           \
+            in[i] = in[n - 1 - i];                                                                            \
+            in[n - 1 - i] = low;                                                                              \
+        }                                                                                                     \
+    }
+
+#define DEFINE_LEVEL(level, target)                                                                           \
+    DEFINE_LEVEL_OF(bytes, level, target)                                                                     \
+    DEFINE_LEVEL_OF(pairs, level, target)                                                                     \
+    DEFINE_LEVEL_OF(fours, level, target)                                                                     \
+    DEFINE_LEVEL_OF(eights, level, target)
 DEFINE_LEVEL(baseline, FB_TARGET_BASELINE)
 DEFINE_LEVEL(avx2, FB_TARGET_AVX2)
 DEFINE_LEVEL(avx512, FB_TARGET_AVX512)
@@ -66,8 +72,8 @@ DEFINE_LEVEL(avx512, FB_TARGET_AVX512)
 #define PIXELS(type, level) {split_##type##_##level, join_##type##_##level, reverse_##type##_##level}
 #define LEVELS(type) {PIXELS(type, baseline), PIXELS(type, avx2), PIXELS(type, avx512)}
 
-static const fb_pixels by_size[4][FB_SIMD_LEVELS] = {LEVELS(uint8_t), LEVELS(uint16_t), LEVELS(uint32_t),
-                                                     LEVELS(uint64_t)};
+static const fb_pixels by_size[4][FB_SIMD_LEVELS] = {LEVELS(bytes), LEVELS(pairs), LEVELS(fours),
+                                                     LEVELS(eights)};
 
 int fb_pixels_begin(fb_pixels *pixels, size_t item_nbytes, enum fb_simd level) {
     switch (item_nbytes) {
@@ -79,16 +85,22 @@ int fb_pixels_begin(fb_pixels *pixels, size_t item_nbytes, enum fb_simd level) {
     }
 }
 
-FB_INLINE void reverse_of(const char *FB_RESTRICT pixels, size_t n, size_t nbytes, char *FB_RESTRICT out) {
-    for (size_t i = 0; i < n; ++i) memcpy(out + i * nbytes, pixels + (n - 1 - i) * nbytes, nbytes);
+FB_INLINE void reverse_of(char *pixels, size_t n, size_t nbytes) {
+    for (size_t i = 0; i < n / 2; ++i) {
+        char *low = pixels + i * nbytes, *high = pixels + (n - 1 - i) * nbytes;
+        for (size_t k = 0; k < nbytes; ++k) {
+            const char swapped = low[k];
+            low[k] = high[k];
+            high[k] = swapped;
+        }
+    }
 }
 
-void fb_reverse_pixels(const char *FB_RESTRICT pixels, size_t n, size_t nbytes, char *FB_RESTRICT out) {
-    switch (nbytes) { /* a constant size makes each copy a move or two */
-    case 1: reverse_of(pixels, n, 1, out); break;
-    case 3: reverse_of(pixels, n, 3, out); break;
-    case 4: reverse_of(pixels, n, 4, out); break;
-    case 12: reverse_of(pixels, n, 12, out); break;
-    default: reverse_of(pixels, n, nbytes, out);
+void fb_reverse_pixels(char *pixels, size_t n, size_t nbytes) {
+    switch (nbytes) { /* a constant size makes each swap a few moves */
+    case 3: reverse_of(pixels, n, 3); break;
+    case 6: reverse_of(pixels, n, 6); break;
+    case 12: reverse_of(pixels, n, 12); break;
+    default: reverse_of(pixels, n, nbytes);
     }
 }

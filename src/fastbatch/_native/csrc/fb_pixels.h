@@ -11,14 +11,13 @@ typedef void (*fb_split)(const char *FB_RESTRICT pixels, size_t n, size_t n_chan
 
 typedef struct fb_pixels {
     fb_split split, join; /* join: from planes, `plane` elements apart, to pixels */
-    /* The n elements of each plane in reverse, in place. */
-    void (*reverse)(char *elements, size_t n);
+    void (*reverse)(char *elements, size_t n); /* in place */
 } fb_pixels;
 
 /* For elements of 1, 2, 4 or 8 bytes; of any other size, returns 0. */
 int fb_pixels_begin(fb_pixels *pixels, size_t item_nbytes, enum fb_simd level);
 
-/* n pixels of `nbytes` each, in reverse. */
-void fb_reverse_pixels(const char *FB_RESTRICT pixels, size_t n, size_t nbytes, char *FB_RESTRICT out);
+/* n pixels of `nbytes` each, in place. */
+void fb_reverse_pixels(char *pixels, size_t n, size_t nbytes);
 
 #endif
