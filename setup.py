@@ -70,6 +70,7 @@ EXTENSIONS = {
     "column": ["fb_concat.c", "fb_gather.c", "fb_importance.c", "fb_indexed.c", "fb_joined.c", "fb_valid.c"],
     "cast": ["fb_cast.c", "fb_cast_column.c", "fb_one_hot.c"],
     "image": ["fb_cast.c", "fb_image.c", "fb_pixels.c", "fb_random.c"],
+    "moments": ["fb_moments.c"],
     "structure": [],
     "engine": ENGINE,
     "batches": ENGINE,

@@ -38,6 +38,7 @@ LAYERS = {
     "pickling": 5,
     "epochs": 5,
     "explaining": 5,
+    "describing": 5,
     "gathering": 5,
     "materializing": 4,
     "loader": 6,

@@ -5,6 +5,7 @@ from fastbatch._native.permutation import permutation
 from fastbatch._native.shuffle import shuffle
 from fastbatch._native.take import take
 from fastbatch.concatenation import concat
+from fastbatch.describing import Statistics, statistics
 from fastbatch.loader import Loader
 from fastbatch.materializing import materialize
 from fastbatch.samplers import (
@@ -54,6 +55,7 @@ __all__ = [
     "Scale",
     "Sequential",
     "Shuffle",
+    "Statistics",
     "Stratified",
     "Subset",
     "Weighted",
@@ -63,5 +65,6 @@ __all__ = [
     "permutation",
     "shuffle",
     "split",
+    "statistics",
     "take",
 ]

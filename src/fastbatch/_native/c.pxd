@@ -290,6 +290,19 @@ cdef extern from "fb_cast_column.h" nogil:
     uint64_t fb_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 
+cdef extern from "fb_moments.h" nogil:
+    ctypedef struct fb_moments:
+        const double *center
+        double *offset
+        double *deviations
+        double *low
+        double *high
+        uint64_t n
+
+    void fb_moments_add(fb_moments *moments, fb_type type, fb_simd level, const char *rows, int64_t stride,
+                        uint64_t n_rows, size_t n_columns)
+
+
 cdef extern from "fb_pixels.h" nogil:
     ctypedef struct fb_pixels:
         pass
