@@ -1,24 +1,15 @@
 """Whether threads fill ahead: the decision alone, as a function of the times it is told. See csrc/fb_pace.hpp."""
 
 import ctypes
-import os
-import shutil
-import subprocess
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-CSRC = Path(__file__).resolve().parents[1] / "src" / "fastbatch" / "_native" / "csrc"
-COMPILER = shutil.which("g++") or shutil.which("c++")
+import native_library
 
-pytestmark = [
-    pytest.mark.skipif(not CSRC.is_dir(), reason="needs the source tree"),
-    pytest.mark.skipif(COMPILER is None or sys.platform == "win32", reason="needs a C++ compiler"),
-]
+pytestmark = native_library.needed
 
 NEVER, ALWAYS, MEASURED = range(3)
 US, MS, S = 10**3, 10**6, 10**9
@@ -32,12 +23,7 @@ CHEAP = {False: (400, 1), True: (400, 1)}
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pace") / "libpace.so"
-    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # a sanitizer's library
-    sources = [Path(__file__).with_name("native") / "pace.cpp", CSRC / "fb_pace.cpp"]
-    command = [COMPILER, "-std=c++17", "-O1", "-shared", "-fPIC", f"-I{CSRC}", *map(str, sources), "-o", str(path)]
-    subprocess.run(command, check=True, env=environment)
-    library = ctypes.CDLL(str(path))
+    library = native_library.build(tmp_path_factory.mktemp("pace"), "pace", ["fb_pace"])
     pointer, n, ns = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int64
     for name, result, *arguments in [
         ("new", pointer, ctypes.c_int, n),

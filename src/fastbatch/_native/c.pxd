@@ -220,6 +220,7 @@ cdef extern from "fb_column.h" nogil:
                          const fb_context *context) noexcept nogil
         size_t row_nbytes
         int wants_weights
+        int whole
 
 
 cdef extern from "fb_importance.h" nogil:

@@ -30,6 +30,7 @@ struct fb_column {
     uint64_t (*fill)(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
     size_t row_nbytes; /* of one row in the slot */
     int wants_weights; /* whether it reads rows->weights */
+    int whole;         /* whether what it writes depends on all rows of the batch: it is filled in one piece */
 };
 
 #endif

@@ -39,8 +39,10 @@ Cursor::Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_contex
       draw_(sampler, order, share) {
     for (std::size_t i = 0; i < engine.n_columns(); ++i) row_nbytes_ += engine.column(i)->row_nbytes;
     for (std::size_t i = 0; i < tickets_.size(); ++i) tickets_[i].buffers = &buffers_[i * engine.n_columns()];
-    for (std::size_t i = 0; i < engine.n_columns(); ++i)
+    for (std::size_t i = 0; i < engine.n_columns(); ++i) {
         wants_weights_ = wants_weights_ || (engine.column(i)->wants_weights != 0 && draw_.has_weights());
+        is_whole_ = is_whole_ || engine.column(i)->whole != 0;
+    }
     draw_.seek(context.position);
     delivered_.store(context.position, std::memory_order_relaxed);
 }
@@ -233,7 +235,9 @@ Status Cursor::draw_rows(const Cut &cut, bool keeps_lock, bool may_prepare, Piec
     next.end = cut.end;
     next.n = n;
     next.n_ahead = n_ahead;
-    next.n_parts = keeps_lock || n == 0 ? 1 : std::min(n, std::max<std::size_t>(1, n * row_nbytes_ / kPartNbytes));
+    next.n_parts = 1;
+    if (!keeps_lock && !is_whole_ && n > 0)
+        next.n_parts = std::min(n, std::max<std::size_t>(1, n * row_nbytes_ / kPartNbytes));
     next.n_claimed = next.n_done = 0;
     next.is_refused = false;
     next.is_consecutive = sampler_.consecutive != 0 && cut.first + n <= sampler_.length;

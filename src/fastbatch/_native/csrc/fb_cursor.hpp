@@ -44,7 +44,8 @@ struct Batch {
     Buffer **buffers = nullptr;  // the receiver's array, with room for one per column
 };
 
-// A batch is filled in parts of about this size: two threads then share one, and neither waits long for the other.
+// A batch is filled in parts of about this size: two threads then share one, and neither waits long for the other. Not
+// where a column has to see it whole.
 constexpr std::size_t kPartNbytes = 1 << 20;
 
 // Whoever waits looks for signals so often.
@@ -203,6 +204,7 @@ class Cursor {
     const Share share_;
     const bool drop_last_, is_helped_;
     bool wants_weights_ = false;  // a column does, and the sampler has them
+    bool is_whole_ = false;       // a column has to see all rows of a batch at once
     std::size_t row_nbytes_ = 0;  // of all columns
     std::atomic<std::size_t> batch_size_;
 
