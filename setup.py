@@ -71,6 +71,7 @@ EXTENSIONS = {
     "cast": ["fb_cast.c", "fb_cast_column.c", "fb_one_hot.c"],
     "image": ["fb_cast.c", "fb_image.c", "fb_pixels.c", "fb_random.c"],
     "moments": ["fb_moments.c"],
+    "native": ["fb_native.c", "fb_random.c"],
     "structure": [],
     "engine": ENGINE,
     "batches": ENGINE,
@@ -125,7 +126,7 @@ def extension(name, sources):
     return Extension(
         f"fastbatch._native.{name}",
         sources=[str(NATIVE / f"{name}.pyx")] + [str(csrc / source) for source in sources],
-        depends=["setup.py", *(str(path) for path in sorted(csrc.iterdir()))],
+        depends=["setup.py", "src/fastbatch/include/fastbatch.h", *(str(path) for path in sorted(csrc.iterdir()))],
         include_dirs=[str(csrc), np.get_include()],
         define_macros=MACROS,
         extra_compile_args=compile_flags(language),

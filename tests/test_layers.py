@@ -23,6 +23,7 @@ LAYERS = {
     "pacing": 1,
     "progress": 1,
     "picking": 1,
+    "native_column": 1,
     "seeding": 1,
     "samplers": 2,
     "delivery": 2,

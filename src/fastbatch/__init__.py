@@ -8,6 +8,7 @@ from fastbatch.concatenation import concat
 from fastbatch.describing import Statistics, statistics
 from fastbatch.loader import Loader
 from fastbatch.materializing import materialize
+from fastbatch.native_column import NativeColumn, get_include
 from fastbatch.samplers import (
     Balanced,
     Blocks,
@@ -46,6 +47,7 @@ __all__ = [
     "Layout",
     "Loader",
     "Mixture",
+    "NativeColumn",
     "Normalize",
     "OneHot",
     "PerClass",
@@ -60,6 +62,7 @@ __all__ = [
     "Subset",
     "Weighted",
     "concat",
+    "get_include",
     "materialize",
     "pacing",
     "permutation",

@@ -23,6 +23,7 @@ from fastbatch.concatenation import Concat
 from fastbatch.containers import opened
 from fastbatch.delivery import BFLOAT16, OUTPUTS, Source, is_array, source_of, wrapper_for
 from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
+from fastbatch.native_column import NativeColumn
 from fastbatch.picking import Picked
 from fastbatch.transforms import Rows, Transform, match
 
@@ -82,7 +83,7 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False, tr
 
 def is_column(leaf: object) -> bool:
     """Whether an object is one column rather than a structure of them."""
-    return isinstance(leaf, (Concat, Picked)) or is_array(leaf)
+    return isinstance(leaf, (Concat, NativeColumn, Picked)) or is_array(leaf)
 
 
 def _make_column(
@@ -92,6 +93,11 @@ def _make_column(
     if isinstance(leaf, Picked):
         inner, framework, copied, files = _make_column(leaf.array, path, transforms, output)
         return IndexedColumn(inner, leaf.rows), framework, copied, files
+    if isinstance(leaf, NativeColumn):
+        if transforms:
+            raise TypeError(f"{path}: transforms read arrays, and this is a NativeColumn: its function may do the same")
+        file = mapped_file(leaf.state) if isinstance(leaf.state, np.ndarray) else None
+        return leaf.column, output or "numpy", "", [] if file is None else [(path, file)]
     parts = leaf.arrays if isinstance(leaf, Concat) else (leaf,)
     names = [f"{path}: array {i} of concat" for i in range(len(parts))] if isinstance(leaf, Concat) else [path]
     for part, name in zip(parts, names, strict=True):

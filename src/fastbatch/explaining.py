@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fastbatch._native.column import Column, IndexedColumn
 from fastbatch._native.engine import Engine
+from fastbatch._native.native import NativeColumn
 from fastbatch._native.simd import simd_path
 from fastbatch.batching import Batching
 from fastbatch.columns import Columns
@@ -37,7 +39,7 @@ def explain(
         if batch_size is not None:
             nbytes += f", {column.row_nbytes * batch_size:,} per batch"
         kind = {"numpy": "NumPy array", "torch": "torch tensor", "jax": "jax.Array"}[columns.frameworks[i]]
-        source = " from a mapped file" if column.blocking else ""
+        source = " from a mapped file" if column.blocking and not _is_users_own(column) else ""
         lines.append(
             f"{path}: {column.kernel}{source}, {column.dtype} {column.row_shape}, {nbytes}, handed over as {kind}"
         )
@@ -56,6 +58,10 @@ def explain(
         live, made = (sum(numbers) for numbers in zip(*buffers, strict=True))
         lines.append(f"buffers: {live:,} alive, {made:,} made so far; one is used again when its last array is gone")
     return "\n".join(lines)
+
+
+def _is_users_own(column: Column) -> bool:
+    return isinstance(column.inner if isinstance(column, IndexedColumn) else column, NativeColumn)
 
 
 def _describe_order(sampler: Sampler | UserSampler, seed: int) -> str:

@@ -19,6 +19,7 @@ module           what it holds                                                 C
 ``cast``         how to write them as another type                             ``fb_cast``, ``fb_one_hot``
 ``image``        images, cropped, mirrored and laid out anew                   ``fb_image``, ``fb_pixels``
 ``moments``      mean, deviation, smallest and largest of columns              ``fb_moments``
+``native``       what a function of the user's writes                          ``fb_native``
 ``structure``    batches in the shape of the user's data
 ``engine``       slots, leases, threads; handing a filled slot over            ``fb_engine``, ``fb_pool``
 ``batches``      an epoch's tickets, the iterator over its batches             ``fb_cursor``, ``fb_ahead``

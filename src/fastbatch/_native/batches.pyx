@@ -10,7 +10,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbatch._native.c cimport fb_context, fb_key
-from fastbatch._native.cpp cimport Batch, Buffer, Cursor, Share, Status, now
+from fastbatch._native.cpp cimport Batch, Buffer, Cursor, Refusal, Share, Status, now
 from fastbatch._native.engine cimport MAX_COLUMNS, Engine, generation
 from fastbatch._native.random cimport key_from_words
 from fastbatch._native.sampler cimport Sampler
@@ -242,6 +242,8 @@ cdef class Epoch:
 
     cdef int fail(self, Status status) except -1:
         """Raises what a status stands for. Rows are lost in none of these cases."""
+        cdef Cursor *cursor = self.cursor
+        cdef Refusal refusal
         if status == Status.kNoMemory:
             raise MemoryError(f"no memory for a batch of {self.cursor.batch_size()} rows "
                               f"({self.cursor.batch_size() * self.engine.row_nbytes} bytes)")
@@ -250,7 +252,10 @@ cdef class Epoch:
             raise RuntimeError("the Loader is closed")
         if status == Status.kBadRow:
             self.is_broken = True
-            raise IndexError(f"row {self.cursor.bad_row()} cannot be read")
+            with nogil:
+                refusal = cursor.refusal()
+            raise IndexError(f"row {refusal.row} cannot be read: column {refusal.column}, "
+                             f"{self.engine.columns[refusal.column].kernel}, refused it")
         if status == Status.kAllZero:
             raise ValueError("weights must not all be 0 when rows are drawn: no row can be")
         if status == Status.kSuperseded:

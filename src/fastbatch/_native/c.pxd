@@ -389,6 +389,20 @@ cdef extern from "fb_concat.h" nogil:
     uint64_t fb_concat_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 
+cdef extern from "fb_native.h" nogil:
+    const char *FASTBATCH_FILL_CAPSULE
+
+    ctypedef int64_t (*fastbatch_fill)(const void *state, const int64_t *rows, int64_t n, void *out, uint64_t seed,
+                                       uint64_t epoch, uint64_t position) noexcept nogil
+
+    ctypedef struct fb_native_column:
+        fb_column column
+        fastbatch_fill function
+        const void *state
+
+    uint64_t fb_native_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
 cdef extern from "fb_index.h" nogil:
     size_t fb_check_rows(const void *index, size_t item_nbytes, int is_signed, size_t n, uint64_t n_rows, int wide,
                          void *out)

@@ -159,6 +159,10 @@ cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
         uint64_t end
         Buffer **buffers
 
+    cdef cppclass Refusal:
+        uint64_t row
+        size_t column
+
     cdef cppclass Cursor:
         Cursor(CppEngine &engine, const fb_sampler &sampler, void *order, fb_context context, size_t batch_size,
                Share share, cbool drop_last, cbool is_helped, int64_t began) except +
@@ -183,5 +187,5 @@ cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
         Status hand_on(Cursor **successor, void **order, cbool waits)
         void take_over(void *order, int64_t began)
         uint64_t delivered()
-        uint64_t bad_row()
+        Refusal refusal()
         uint64_t epoch()

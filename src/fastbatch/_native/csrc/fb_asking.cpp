@@ -73,8 +73,11 @@ Status Cursor::next_locked(Batch &batch, std::size_t n_quick, std::int64_t enter
     }
     Ticket &drawn = ticket(n_delivered_);
     claim_part(drawn, piece);
-    end_part(drawn, fill_columns(drawn, piece));
-    if (drawn.is_refused) return Status::kBadRow;
+    end_part(drawn, piece, fill_columns(drawn, piece));
+    if (drawn.is_refused) {
+        refusal_ = drawn.refusal;
+        return Status::kBadRow;
+    }
     return deliver_locked(batch, false, entered);
 }
 
@@ -114,6 +117,7 @@ Status Cursor::next(Batch &batch) noexcept {
             status = deliver_locked(batch, is_ready, entered);
             if (status == Status::kOk || status == Status::kSuperseded) break;
             if (head.is_refused && head.n_done == head.n_parts) {
+                refusal_ = head.refusal;
                 status = Status::kBadRow;
                 break;
             }

@@ -301,16 +301,17 @@ Cursor::Outcome Cursor::fill_columns(const Ticket &ticket, const Piece &piece) c
         const fb_column *column = engine_.column(i);
         char *slot = ticket.buffers[i]->data + piece.first * column->row_nbytes;
         outcome.refused = column->fill(column, &rows, slot, &context);
+        outcome.column = i;
     }
     if (ticket.weight > 0) outcome.took = (now() - began) * ticket.weight;
     return outcome;
 }
 
-void Cursor::end_part(Ticket &ticket, Outcome outcome) noexcept {
+void Cursor::end_part(Ticket &ticket, const Piece &piece, Outcome outcome) noexcept {
     engine_.meter_.counts.fill_ns += outcome.took;
-    if (outcome.refused != 0) {
+    if (outcome.refused != 0 && (!ticket.is_refused || piece.first < ticket.refusal.place)) {
         ticket.is_refused = true;
-        bad_row_.store(outcome.refused - 1, std::memory_order_relaxed);
+        ticket.refusal = {outcome.refused - 1, outcome.column, piece.first};
     }
     if (++ticket.n_done == ticket.n_parts && !ticket.is_refused) ticket.is_filled.store(true, std::memory_order_release);
 }
@@ -321,7 +322,7 @@ void Cursor::fill_part(Lock &lock, const Piece &piece) noexcept {
     const Outcome outcome = fill_columns(*piece.ticket, piece);
     lock.lock();
     --n_filling_;
-    end_part(*piece.ticket, outcome);
+    end_part(*piece.ticket, piece, outcome);
 }
 
 void Cursor::perform(Lock &lock, const Piece &piece) noexcept {
@@ -366,7 +367,14 @@ Status Cursor::fill(std::uint64_t number) {
         claim_part(taken, piece);
         perform(lock, piece);
     }
-    return taken.is_refused ? Status::kBadRow : Status::kOk;
+    if (!taken.is_refused) return Status::kOk;
+    refusal_ = taken.refusal;
+    return Status::kBadRow;
+}
+
+Refusal Cursor::refusal() {
+    const Lock lock(engine_.mutex_);
+    return refusal_;
 }
 
 Status Cursor::deliver(Batch &batch) {

@@ -35,6 +35,13 @@ enum class Status {
     kSuperseded,  // a later epoch draws from a live sampler
 };
 
+// The row that a column refused, and which column.
+struct Refusal {
+    std::uint64_t row = 0;
+    std::size_t column = 0;
+    std::size_t place = 0;  // where in its ticket the part begins that it is of
+};
+
 // What a delivered ticket held: the leases are the receiver's.
 struct Batch {
     std::size_t n = 0;
@@ -112,8 +119,8 @@ class Cursor {
     std::uint64_t delivered() const noexcept { return delivered_.load(std::memory_order_relaxed); }
     // Batches that were.
     std::uint64_t n_delivered();
-    // The row that a column refused last.
-    std::uint64_t bad_row() const noexcept { return bad_row_.load(std::memory_order_relaxed); }
+    // Why kBadRow came last.
+    Refusal refusal();
     std::uint64_t epoch() const noexcept { return context_.epoch; }
 
     // For the engine, under its lock. A thread does one piece of work, if there is any, as long as fewer than `room`
@@ -139,6 +146,7 @@ class Cursor {
         std::size_t n_ahead = 0;  // rows beyond it that columns are told of
         std::size_t n_parts = 0, n_claimed = 0, n_done = 0;
         bool is_refused = false;
+        Refusal refusal;              // of the earliest part, whoever filled which first
         bool is_consecutive = false;  // its rows follow each other in the data
         unsigned weight = 0;         // of the time that filling it takes, in the counts
         const char *rows = nullptr;  // (n + n_ahead, row width): in `own_rows`, or in the window until that moves
@@ -162,6 +170,7 @@ class Cursor {
     // Of filling a part.
     struct Outcome {
         std::uint64_t refused = 0;  // 1 + the row that a column refused
+        std::size_t column = 0;     // which one did
         std::int64_t took = 0;      // in the counts
     };
 
@@ -184,7 +193,7 @@ class Cursor {
     void fill_part(Lock &lock, const Piece &piece) noexcept;
     void begin_successor(Lock &lock) noexcept;
     Outcome fill_columns(const Ticket &ticket, const Piece &piece) const noexcept;
-    void end_part(Ticket &ticket, Outcome outcome) noexcept;
+    void end_part(Ticket &ticket, const Piece &piece, Outcome outcome) noexcept;
     bool wants_help() noexcept;
     bool await(Lock &lock, bool &has_spun, std::int64_t &until);
 
@@ -232,7 +241,7 @@ class Cursor {
     std::uint64_t n_claimed_ = 0;            // tickets all of whose parts are claimed, or delivered
     alignas(64) std::uint64_t n_delivered_ = 0;  // the end that is delivered
     std::atomic<std::uint64_t> delivered_{0};
-    std::atomic<std::uint64_t> bad_row_{0};
+    Refusal refusal_;  // in the ticket that was asked for
 
     enum class Succession { kOpen, kBeginning, kBegun, kNone } succession_ = Succession::kOpen;
     std::unique_ptr<Cursor> successor_;
