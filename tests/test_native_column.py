@@ -238,14 +238,12 @@ def test_what_it_needs_lives_as_long_as_it(lib):
 
     kept, fill, state = Kept(), ctypes.CFUNCTYPE(*TYPES)(address(lib.echo)), np.array([7])
     alive = [weakref.ref(kept), weakref.ref(fill), weakref.ref(state)]
-    loader = fb.Loader(fb.NativeColumn(fill, 40, TOLD, state=state, keep=kept), 4, threads=1)
+    batches = iter(fb.Loader(fb.NativeColumn(fill, 40, TOLD, state=state, keep=kept), 4, threads=1))
     del kept, fill, state
     gc.collect()
-    batches = iter(loader)
     assert next(batches)["state"].tolist() == [7] * 4
     assert all(reference() is not None for reference in alive)
-    loader.close()
-    del loader, batches
+    del batches
     gc.collect()
     assert all(reference() is None for reference in alive)
 
