@@ -221,6 +221,13 @@ cdef extern from "fb_column.h" nogil:
         size_t row_nbytes
         int wants_weights
         int whole
+        size_t tail_nbytes
+
+    ctypedef struct fb_extent:
+        int64_t size
+        uint64_t nbytes
+
+    fb_extent fb_load_extent(const fb_column *column, void *slot, size_t n)
 
 
 cdef extern from "fb_importance.h" nogil:
@@ -377,6 +384,40 @@ cdef extern from "fb_indexed.h" nogil:
         int inner_wide
 
     uint64_t fb_indexed_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
+cdef extern from "fb_ragged.h" nogil:
+    enum:
+        FB_PAD_NBYTES
+
+    ctypedef struct fb_ragged:
+        const char *elements
+        size_t start_nbytes
+        size_t element_nbytes
+        const int64_t *starts
+        const int64_t *lengths
+        int64_t most
+        size_t n_lines
+
+    size_t fb_ragged_n_lines(uint64_t n_rows, uint64_t nbytes)
+
+    ctypedef struct fb_ragged_column:
+        fb_column column
+        fb_ragged ragged
+
+    ctypedef struct fb_padded_column:
+        fb_column column
+        fb_ragged ragged
+        size_t multiple
+        size_t width
+        int is_left
+        char pad[1]  # really FB_PAD_NBYTES
+
+    uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+    uint64_t fb_mask_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+    uint64_t fb_lengths_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+    uint64_t fb_packed_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+    uint64_t fb_bounds_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 
 cdef extern from "fb_concat.h" nogil:

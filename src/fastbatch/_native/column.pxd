@@ -12,6 +12,7 @@ cdef class Column:
     cdef readonly tuple dlpack_type     # (code, bits, lanes) of an element, or None
     cdef readonly bint blocking         # reads a file: never filled with the GIL held
     cdef readonly str kernel            # in words, for explain()
+    cdef readonly object sized_axis     # whose size only a fill knows: row_shape has the most; or None
 
 
 # The memory of an array whose rows are contiguous.

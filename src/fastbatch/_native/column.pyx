@@ -48,12 +48,18 @@ cdef class Column:
         Rows there are; None for a column of any length.
     dlpack_type : tuple of (code, bits, lanes) or None
         What an element is to other frameworks.
+    sized_axis : int or None
+        Of a batch, the axis whose size is known only once it is filled; `row_shape` has the largest then.
     """
 
     @property
     def row_nbytes(self):
-        """Bytes of one row in the slot."""
+        """Bytes of one row in the slot; the most, where only a fill knows."""
         return self.column.row_nbytes if self.column != NULL else 0
+
+    def usual_nbytes(self, n):
+        """About how many bytes a batch of n rows takes."""
+        return n * self.row_nbytes
 
 
 @cython.final
@@ -207,6 +213,8 @@ cdef class IndexedColumn(Column):
     def __cinit__(self, Column inner not None, cnp.ndarray rows not None):
         if inner.n_rows is None:
             raise ValueError("inner must have a number of rows")
+        if inner.column.whole:
+            raise ValueError("inner must not have to see all rows of a batch at once")
         wide = inner.n_rows >= FB_NARROW_ROWS
         if rows.dtype != (np.uint64 if wide else np.uint32) or not cnp.PyArray_ISCARRAY_RO(rows) or rows.ndim != 1:
             raise ValueError(f"rows must be a contiguous array of row numbers, got {rows.dtype}")

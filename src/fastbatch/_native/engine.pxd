@@ -4,6 +4,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 from libcpp.vector cimport vector
 
+from fastbatch._native.c cimport fb_column
 from fastbatch._native.cpp cimport Batch, Buffer, CppEngine, Cursor, fb_dl_type
 from fastbatch._native.structure cimport Structure
 
@@ -12,9 +13,11 @@ cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyArray_Descr:
         pass
 
-# How one column's buffer is handed over. dims[0] is set for each batch.
+# How one column's buffer is handed over. dims[0] is set for each batch, and dims[sized_axis] unless that is -1.
 cdef struct Layout:
+    const fb_column *column
     int ndim
+    int sized_axis
     cnp.npy_intp *dims
     PyArray_Descr *descr  # the column's
     PyObject *wrap        # NULL: a NumPy array

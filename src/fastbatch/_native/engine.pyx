@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t, uint64_t, uintptr_t
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
-from fastbatch._native.c cimport fb_column
+from fastbatch._native.c cimport fb_column, fb_load_extent
 from fastbatch._native.column cimport Column
 from fastbatch._native.cpp cimport (
     FB_DLPACK_CPU, Allocator, Batch, Buffer, CppEngine, Cursor, Policy, Report, Slots, default_allocator,
@@ -64,6 +64,12 @@ cdef void end_unused_capsule(object capsule) noexcept:
     if PyCapsule_IsValid(capsule, "dltensor"):
         tensor = <fb_dl_managed_tensor *>PyCapsule_GetPointer(capsule, "dltensor")
         tensor.deleter(tensor)
+
+
+cdef inline void set_dims(Layout *layout, Buffer *buffer, size_t n) noexcept:
+    layout.dims[0] = n
+    if layout.sized_axis >= 0:
+        layout.dims[layout.sized_axis] = fb_load_extent(layout.column, buffer.data, n).size
 
 
 cdef Allocator allocator_of(addresses):
@@ -151,7 +157,9 @@ cdef class Engine:
         cdef Column column = source
         cdef Layout layout
         cdef int axis
+        layout.column = column.column
         layout.ndim = 1 + len(column.row_shape)
+        layout.sized_axis = -1 if column.sized_axis is None else column.sized_axis
         layout.descr = <PyArray_Descr *>column.dtype
         layout.wrap = NULL
         if wrap is not None:
@@ -252,12 +260,12 @@ cdef class Engine:
         return 0
 
     cdef object array(self, Layout *layout, Buffer **slot, size_t n):
-        """The NumPy array over the first n rows of the buffer in `slot`, which is NULL once its lease is taken."""
+        """The NumPy array over the n rows in the buffer in `slot`, which is NULL once its lease is taken."""
         cdef Lease lease = Lease.__new__(Lease)
         cdef Buffer *buffer = slot[0]
         lease.buffer = buffer
         slot[0] = NULL
-        layout.dims[0] = n
+        set_dims(layout, buffer, n)
         Py_INCREF(<object>layout.descr)
         cdef object array = PyArray_NewFromDescr(&PyArray_Type, layout.descr, layout.ndim, layout.dims, NULL,
                                                  buffer.data, cnp.NPY_ARRAY_CARRAY, NULL)
@@ -266,12 +274,12 @@ cdef class Engine:
         return array
 
     cdef object tensor(self, Layout *layout, Buffer **slot, size_t n):
-        """The framework's tensor over the first n rows of the buffer in `slot`, NULL once its lease is taken."""
+        """The framework's tensor over the n rows in the buffer in `slot`, NULL once its lease is taken."""
         cdef Buffer *buffer = slot[0]
         cdef fb_dl_tensor *tensor = &buffer.tensor.tensor
         cdef int64_t stride = 1
         cdef int axis
-        layout.dims[0] = n
+        set_dims(layout, buffer, n)
         tensor.device.device_type = FB_DLPACK_CPU
         tensor.device.device_id = 0
         tensor.ndim = layout.ndim

@@ -14,12 +14,25 @@ constexpr std::int64_t kSpinNs = 30'000;
 
 }  // namespace
 
+// Of a filled ticket.
+std::uint64_t Cursor::nbytes_of(const Ticket &ticket) const noexcept {
+    if (!has_extents_) return ticket.n * row_nbytes_;
+    std::uint64_t nbytes = 0;
+    for (std::size_t i = 0; i < engine_.n_columns(); ++i) {
+        const fb_column *column = engine_.column(i);
+        nbytes += column->tail_nbytes == 0 ? ticket.n * column->row_nbytes
+                                           : fb_load_extent(column, ticket.buffers[i]->data, ticket.n).nbytes;
+    }
+    return nbytes;
+}
+
 Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) noexcept {
     if (n_out() == 0) return Status::kNotFilled;
     Ticket &next = ticket(n_delivered_);
     if (!next.is_filled.load(std::memory_order_relaxed)) return Status::kNotFilled;
     if (!draw_.tell_delivered(n_delivered_ + 1)) return Status::kSuperseded;
     next.is_filled.store(false, std::memory_order_relaxed);
+    next.nbytes = nbytes_of(next);
     next.has_buffers = false;
     batch.n = next.n;
     batch.position = next.begin;
@@ -30,7 +43,7 @@ Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) no
     is_starved_ = false;
 
     const std::int64_t left = entered > 0 ? now() : 0;
-    const std::uint64_t n = engine_.meter_.delivered(next.n, next.n * row_nbytes_, ready, entered, left);
+    const std::uint64_t n = engine_.meter_.delivered(next.n, next.nbytes, ready, entered, left);
     if (left > 0) {
         engine_.meter_.counts.elapsed_ns += left - mark_;
         mark_ = left;

@@ -4,6 +4,8 @@
 #ifndef FB_COLUMN_H
 #define FB_COLUMN_H
 
+#include <string.h>
+
 #include "fb_base.h"
 
 /* The rows of one ticket. */
@@ -24,6 +26,12 @@ typedef struct fb_context {
     uint64_t position; /* of the first row, in the epoch's global order */
 } fb_context;
 
+/* What is known of a batch only once it is filled. */
+typedef struct fb_extent {
+    int64_t size;    /* along one axis */
+    uint64_t nbytes; /* that were written for whoever gets the batch */
+} fb_extent;
+
 typedef struct fb_column fb_column;
 struct fb_column {
     /* Writes rows->n rows of row_nbytes bytes into `slot`; returns 0, or 1 + the first row that cannot be written. */
@@ -31,6 +39,24 @@ struct fb_column {
     size_t row_nbytes; /* of one row in the slot */
     int wants_weights; /* whether it reads rows->weights */
     int whole;         /* whether what it writes depends on all rows of the batch: it is filled in one piece */
+    /* Of a slot, behind its n x row_nbytes bytes, which are then as many as may be needed. The last of them hold an
+     * fb_extent, which `fill` writes: such a column is `whole`. 0: there is none. */
+    size_t tail_nbytes;
 };
+
+/* Where the extent of n rows is, in any alignment. */
+FB_INLINE char *fb_extent_at(const fb_column *column, void *slot, size_t n) {
+    return (char *)slot + n * column->row_nbytes + column->tail_nbytes - sizeof(fb_extent);
+}
+
+FB_INLINE void fb_store_extent(const fb_column *column, void *slot, size_t n, fb_extent extent) {
+    memcpy(fb_extent_at(column, slot, n), &extent, sizeof(extent));
+}
+
+FB_INLINE fb_extent fb_load_extent(const fb_column *column, void *slot, size_t n) {
+    fb_extent extent;
+    memcpy(&extent, fb_extent_at(column, slot, n), sizeof(extent));
+    return extent;
+}
 
 #endif

@@ -42,6 +42,7 @@ Cursor::Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_contex
     for (std::size_t i = 0; i < engine.n_columns(); ++i) {
         wants_weights_ = wants_weights_ || (engine.column(i)->wants_weights != 0 && draw_.has_weights());
         is_whole_ = is_whole_ || engine.column(i)->whole != 0;
+        has_extents_ = has_extents_ || engine.column(i)->tail_nbytes > 0;
     }
     draw_.seek(context.position);
     delivered_.store(context.position, std::memory_order_relaxed);
@@ -118,7 +119,7 @@ void Cursor::take_back(const Batch &batch) {
     // Too late: a later one is delivered, or the next epoch has begun, perhaps in the memory of this one's order.
     if (batch.number + 1 != n_delivered_ || draw_.is_released()) return;
     restore(batch.number);
-    engine_.meter_.taken_back(batch.n, batch.n * row_nbytes_);
+    engine_.meter_.taken_back(batch.n, ticket(batch.number).nbytes);
 }
 
 Cursor::Pause::Pause(Cursor &cursor, Lock &lock) : cursor_(cursor) {

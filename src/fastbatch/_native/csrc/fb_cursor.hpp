@@ -145,6 +145,7 @@ class Cursor {
         std::size_t n = 0;
         std::size_t n_ahead = 0;  // rows beyond it that columns are told of
         std::size_t n_parts = 0, n_claimed = 0, n_done = 0;
+        std::uint64_t nbytes = 0;  // once it was delivered
         bool is_refused = false;
         Refusal refusal;              // of the earliest part, whoever filled which first
         bool is_consecutive = false;  // its rows follow each other in the data
@@ -197,6 +198,7 @@ class Cursor {
     bool wants_help() noexcept;
     bool await(Lock &lock, bool &has_spun, std::int64_t &until);
 
+    std::uint64_t nbytes_of(const Ticket &ticket) const noexcept;
     Status deliver_locked(Batch &batch, bool ready, std::int64_t entered) noexcept;
     Status next_locked(Batch &batch, std::size_t n_quick, std::int64_t entered) noexcept;
     void begin_epoch() noexcept;
@@ -214,7 +216,8 @@ class Cursor {
     const bool drop_last_, is_helped_;
     bool wants_weights_ = false;  // a column does, and the sampler has them
     bool is_whole_ = false;       // a column has to see all rows of a batch at once
-    std::size_t row_nbytes_ = 0;  // of all columns
+    bool has_extents_ = false;    // columns have
+    std::size_t row_nbytes_ = 0;  // of all columns, at most
     std::atomic<std::size_t> batch_size_;
 
     std::uint64_t warm_until_ = 0;  // rows before this position were prefetched by the fill before

@@ -106,9 +106,9 @@ Engine::Report Engine::report(bool reset) noexcept {
 // A buffer of every column for n rows into (n_columns,) buffers, or none. Under the lock.
 bool Engine::acquire(std::size_t n, Buffer **buffers) noexcept {
     for (std::size_t i = 0; i < pools_.size(); ++i) {
-        const std::size_t row_nbytes = columns_[i]->row_nbytes;
-        const bool fits = row_nbytes == 0 || n <= SIZE_MAX / row_nbytes;
-        buffers[i] = fits ? pools_[i]->acquire(n * row_nbytes) : nullptr;
+        const std::size_t row_nbytes = columns_[i]->row_nbytes, tail_nbytes = columns_[i]->tail_nbytes;
+        const bool fits = row_nbytes == 0 || n <= (SIZE_MAX - tail_nbytes) / row_nbytes;
+        buffers[i] = fits ? pools_[i]->acquire(n * row_nbytes + tail_nbytes) : nullptr;
         if (buffers[i] == nullptr) {
             while (i > 0) Pool::release(buffers[--i]);
             return false;

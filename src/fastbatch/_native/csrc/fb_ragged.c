@@ -1,0 +1,210 @@
+#include "fb_ragged.h"
+
+/* Rows whose places are looked up ahead, a line or two each. */
+enum { PLACES_AHEAD = 16 };
+
+/* Bytes of rows on their way at any time; and of one row, whose rest the machine sees coming. */
+enum { AHEAD_NBYTES = 8192, AHEAD_ROW_NBYTES = 2048 };
+
+typedef struct run {
+    const char *elements;
+    size_t n;
+} run;
+
+FB_INLINE run run_of(const fb_ragged *ragged, uint64_t row) {
+    const int64_t start = ragged->starts[row];
+    const int64_t n = ragged->lengths != NULL ? ragged->lengths[row] : ragged->starts[row + 1] - start;
+    /* Not by pointer arithmetic, because there may be no array that all of it is in. */
+    const uintptr_t address = (uintptr_t)ragged->elements + (uintptr_t)start * ragged->start_nbytes;
+    const run found = {(const char *)address, (size_t)(n < ragged->most ? n : ragged->most)};
+    return found;
+}
+
+FB_INLINE run run_at(const fb_ragged *ragged, const fb_rows *rows, size_t i) {
+    return run_of(ragged, fb_number_at(rows->index, rows->wide, i));
+}
+
+FB_INLINE void prefetch_place(const fb_ragged *ragged, const fb_rows *rows, size_t i) {
+    const uint64_t row = fb_number_at(rows->index, rows->wide, i);
+    FB_PREFETCH_L1(ragged->starts + row);
+    if (ragged->lengths != NULL) FB_PREFETCH_L1(ragged->lengths + row);
+}
+
+/* The most elements that one of the rows has. The places of all rows that are known are on their way then. */
+static size_t find_longest(const fb_ragged *ragged, const fb_rows *rows) {
+    const size_t known = rows->n + rows->n_ahead;
+    size_t longest = 0, sent = rows->n_warm;
+    for (size_t i = 0; i < rows->n; ++i) {
+        for (; sent < known && sent <= i + PLACES_AHEAD; ++sent) prefetch_place(ragged, rows, sent);
+        const size_t n = run_at(ragged, rows, i).n;
+        longest = n > longest ? n : longest;
+    }
+    for (; sent < known; ++sent) prefetch_place(ragged, rows, sent);
+    return longest;
+}
+
+/* Rows on their way from memory: from the one that is copied next to `next`. */
+typedef struct flight {
+    size_t next;
+    size_t nbytes;
+    int to_l2;
+} flight;
+
+FB_INLINE size_t sent_nbytes(const fb_ragged *ragged, run run) {
+    const size_t nbytes = run.n * ragged->element_nbytes;
+    return nbytes < AHEAD_ROW_NBYTES ? nbytes : AHEAD_ROW_NBYTES;
+}
+
+/* A row of the usual length without a branch on it, which would mispredict. */
+FB_INLINE void send_for(const fb_ragged *ragged, run run, size_t sent, int to_l2) {
+    const size_t last = sent > 0 ? sent - 1 : 0;
+    for (size_t line = 0; line < ragged->n_lines; ++line) {
+        const char *address = run.elements + (line * FB_CACHE_LINE < last ? line * FB_CACHE_LINE : last);
+        if (to_l2)
+            FB_PREFETCH_L2(address);
+        else
+            FB_PREFETCH_L1(address);
+    }
+    for (size_t at = ragged->n_lines * FB_CACHE_LINE; at < sent; at += FB_CACHE_LINE) FB_PREFETCH_L2(run.elements + at);
+}
+
+FB_INLINE void send_for_rows(flight *flight, const fb_ragged *ragged, const fb_rows *rows) {
+    const size_t known = ragged->n_lines > 0 ? rows->n + rows->n_ahead : 0;
+    while (flight->next < known && flight->nbytes < AHEAD_NBYTES) {
+        const run coming = run_at(ragged, rows, flight->next++);
+        const size_t sent = sent_nbytes(ragged, coming);
+        send_for(ragged, coming, sent, flight->to_l2);
+        flight->nbytes += sent;
+    }
+}
+
+/* With the rows that the fill before this one sent for at its end. */
+FB_INLINE flight begin_flight(const fb_ragged *ragged, const fb_rows *rows) {
+    flight begun = {0, 0, fb_prefetches_to_l2()};
+    while (begun.next < rows->n_warm && begun.nbytes < AHEAD_NBYTES)
+        begun.nbytes += sent_nbytes(ragged, run_at(ragged, rows, begun.next++));
+    send_for_rows(&begun, ragged, rows);
+    return begun;
+}
+
+/* A row was copied, the first of those on their way. */
+FB_INLINE void end_row(flight *flight, const fb_ragged *ragged, const fb_rows *rows, run run) {
+    flight->nbytes -= sent_nbytes(ragged, run);
+    send_for_rows(flight, ragged, rows);
+}
+
+/* Whole pads where what lies behind is still to be written, which it is not behind `end`. */
+FB_INLINE void write_padding(char *out, size_t nbytes, const char *pad, const char *end) {
+    size_t at = 0;
+    if ((size_t)(end - out) >= nbytes + FB_PAD_NBYTES) {
+        for (; at < nbytes; at += FB_PAD_NBYTES) memcpy(out + at, pad, FB_PAD_NBYTES);
+        return;
+    }
+    for (; at + FB_PAD_NBYTES <= nbytes; at += FB_PAD_NBYTES) memcpy(out + at, pad, FB_PAD_NBYTES);
+    memcpy(out + at, pad, nbytes - at);
+}
+
+static size_t width_of(const fb_padded_column *padded, const fb_rows *rows) {
+    const size_t longest = find_longest(&padded->ragged, rows); /* also of a given width: places are looked up */
+    return padded->width > 0 ? padded->width : (longest + padded->multiple - 1) / padded->multiple * padded->multiple;
+}
+
+static void end_fill(const fb_padded_column *padded, const fb_rows *rows, void *slot, size_t width, size_t nbytes) {
+    const fb_extent extent = {(int64_t)width, nbytes};
+    if (padded->column.tail_nbytes > 0) fb_store_extent(&padded->column, slot, rows->n, extent);
+}
+
+uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
+    const fb_padded_column *padded = (const fb_padded_column *)column;
+    const fb_ragged ragged = padded->ragged;
+    const size_t width = width_of(padded, rows), row_nbytes = width * ragged.element_nbytes;
+    const char *end = (const char *)slot + rows->n * column->row_nbytes;
+    char *out = (char *)slot, pad[FB_PAD_NBYTES];
+    flight flight = begin_flight(&ragged, rows);
+    (void)context;
+    memcpy(pad, padded->pad, FB_PAD_NBYTES);
+    for (size_t i = 0; i < rows->n; ++i, out += row_nbytes) {
+        const run run = run_at(&ragged, rows, i);
+        const size_t nbytes = run.n * ragged.element_nbytes, rest = row_nbytes - nbytes;
+        if (padded->is_left) {
+            write_padding(out, rest, pad, end);
+            memcpy(out + rest, run.elements, nbytes);
+        } else {
+            memcpy(out, run.elements, nbytes);
+            write_padding(out + nbytes, rest, pad, end);
+        }
+        end_row(&flight, &ragged, rows, run);
+    }
+    end_fill(padded, rows, slot, width, rows->n * row_nbytes);
+    return 0;
+}
+
+/* Elements of the mask that are copied at once. */
+enum { STRETCH = 1024 };
+
+/* Those before the edge, of a stretch that begins at `at`. */
+FB_INLINE size_t within_stretch(size_t edge, size_t at) {
+    const size_t n = edge > at ? edge - at : 0;
+    return n < STRETCH ? n : STRETCH;
+}
+
+uint64_t fb_mask_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
+    const fb_padded_column *padded = (const fb_padded_column *)column;
+    const size_t width = width_of(padded, rows);
+    char *out = (char *)slot, step[2 * STRETCH]; /* all of one kind, all of the other: a row is a part of it */
+    (void)context;
+    memset(step, !padded->is_left, STRETCH);
+    memset(step + STRETCH, padded->is_left, STRETCH);
+    for (size_t i = 0; i < rows->n; ++i, out += width) {
+        const size_t n = run_at(&padded->ragged, rows, i).n, edge = padded->is_left ? width - n : n;
+        for (size_t at = 0; at < width; at += STRETCH) {
+            const size_t n_written = width - at < STRETCH ? width - at : STRETCH;
+            memcpy(out + at, step + STRETCH - within_stretch(edge, at), n_written);
+        }
+    }
+    end_fill(padded, rows, slot, width, rows->n * width);
+    return 0;
+}
+
+uint64_t fb_lengths_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
+    const fb_ragged *ragged = &((const fb_ragged_column *)column)->ragged;
+    (void)context;
+    for (size_t i = 0; i < rows->n; ++i) ((int64_t *)slot)[i] = (int64_t)run_at(ragged, rows, i).n;
+    return 0;
+}
+
+uint64_t fb_packed_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
+    const fb_ragged ragged = ((const fb_ragged_column *)column)->ragged;
+    char *out = (char *)slot;
+    size_t total = 0;
+    (void)context;
+    (void)find_longest(&ragged, rows);
+    flight flight = begin_flight(&ragged, rows);
+    for (size_t i = 0; i < rows->n; ++i) {
+        const run run = run_at(&ragged, rows, i);
+        const size_t nbytes = run.n * ragged.element_nbytes;
+        memcpy(out, run.elements, nbytes);
+        out += nbytes;
+        total += run.n;
+        end_row(&flight, &ragged, rows, run);
+    }
+    const fb_extent extent = {(int64_t)total, total * ragged.element_nbytes};
+    fb_store_extent(column, slot, rows->n, extent);
+    return 0;
+}
+
+uint64_t fb_bounds_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
+    const fb_ragged *ragged = &((const fb_ragged_column *)column)->ragged;
+    int32_t *out = (int32_t *)slot;
+    uint64_t total = 0;
+    (void)context;
+    out[0] = 0;
+    for (size_t i = 0; i < rows->n; ++i) {
+        total += run_at(ragged, rows, i).n;
+        if (total > INT32_MAX) return 1 + fb_number_at(rows->index, rows->wide, i);
+        out[i + 1] = (int32_t)total;
+    }
+    const fb_extent extent = {(int64_t)rows->n + 1, (rows->n + 1) * sizeof(*out)};
+    fb_store_extent(column, slot, rows->n, extent);
+    return 0;
+}

@@ -1,0 +1,61 @@
+/* Rows of different lengths: padded to one length, or one behind the other. */
+#ifndef FB_RAGGED_H
+#define FB_RAGGED_H
+
+#include "fb_column.h"
+
+/* Runs of elements of one array, or of several. */
+typedef struct fb_ragged {
+    const char *elements;   /* kept by reference; NULL where `starts` are addresses */
+    size_t start_nbytes;    /* that starts count: those of an element, or 1 where they are addresses */
+    size_t element_nbytes;
+    const int64_t *starts;  /* (n_rows,), or (n_rows + 1,) where a row ends as the next begins; kept by reference */
+    const int64_t *lengths; /* (n_rows,), kept by reference; or NULL */
+    int64_t most;           /* elements of a row that count: those behind them are cut off */
+    size_t n_lines;         /* cache lines that most rows do not exceed; 0: rows are taken to be in a cache */
+} fb_ragged;
+
+/* Of rows of `nbytes` together. */
+FB_INLINE size_t fb_ragged_n_lines(uint64_t n_rows, uint64_t nbytes) {
+    enum { CACHED_NBYTES = 256 * 1024, MOST_LINES = 16 };
+    if (nbytes <= CACHED_NBYTES) return 0;
+    const uint64_t lines = 1 + 2 * nbytes / n_rows / FB_CACHE_LINE;
+    return lines < MOST_LINES ? (size_t)lines : MOST_LINES;
+}
+
+/* Of each row so many elements as it has, as int64, or all of one batch: see each function. */
+typedef struct fb_ragged_column {
+    fb_column column;
+    fb_ragged ragged;
+} fb_ragged_column;
+
+/* Items of padding, as often as they fit. */
+enum { FB_PAD_NBYTES = 32 };
+
+typedef struct fb_padded_column {
+    fb_column column;
+    fb_ragged ragged;
+    size_t multiple; /* the width of a batch is that of its longest row, rounded up to a multiple of this */
+    size_t width;    /* or this one, unless it is 0; then there is no extent */
+    int is_left;     /* whether the padding is in front */
+    char pad[FB_PAD_NBYTES];
+} fb_padded_column;
+
+/* An fb_padded_column's values, (n, width, element_nbytes). Its extent is the width. Costs one cache miss per line of a
+ * row, as many at once as the machine bears. */
+uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
+
+/* An fb_padded_column whose elements are 1 where the values have one of the row, and 0 where they have padding. */
+uint64_t fb_mask_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
+
+/* How many elements of each row count, as int64. */
+uint64_t fb_lengths_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
+
+/* The elements of all rows one behind the other, (total, element_nbytes). The extent is the total. */
+uint64_t fb_packed_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
+
+/* Where each row begins among those, and the end of all, as int32: the extent is n + 1. Refuses the first row that ends
+ * beyond them. */
+uint64_t fb_bounds_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
+
+#endif
