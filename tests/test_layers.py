@@ -24,9 +24,10 @@ LAYERS = {
     "progress": 1,
     "picking": 1,
     "native_column": 1,
+    "delivery": 1,
     "seeding": 1,
     "samplers": 2,
-    "delivery": 2,
+    "ragged": 2,  # takes what delivery does
     "feeding": 2,
     "transforms": 3,
     "user_samplers": 3,

@@ -42,7 +42,7 @@ class Lender:
         return 1
 
     def wrap(self, capsule):
-        address, n_rows = block_of(capsule)
+        address, (n_rows, *_) = block_of(capsule)
         self.lend()
         self.shelf.recall(address)
         return self.blocks.pop(address)[:n_rows]

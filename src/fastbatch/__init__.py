@@ -9,6 +9,7 @@ from fastbatch.describing import Statistics, statistics
 from fastbatch.loader import Loader
 from fastbatch.materializing import materialize
 from fastbatch.native_column import NativeColumn, get_include
+from fastbatch.ragged import Packed, Padded, Ragged
 from fastbatch.samplers import (
     Balanced,
     Blocks,
@@ -50,8 +51,11 @@ __all__ = [
     "NativeColumn",
     "Normalize",
     "OneHot",
+    "Packed",
+    "Padded",
     "PerClass",
     "Prioritized",
+    "Ragged",
     "RandomCrop",
     "RandomFlip",
     "Scale",

@@ -25,6 +25,7 @@ from fastbatch.delivery import BFLOAT16, OUTPUTS, Source, is_array, source_of, w
 from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
 from fastbatch.native_column import NativeColumn
 from fastbatch.picking import Picked
+from fastbatch.ragged import Packed, Padded, Part
 from fastbatch.transforms import Rows, Transform, match
 
 
@@ -73,7 +74,8 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False, tr
         if framework == "numpy" and column.dlpack_type == BFLOAT16 and column.dtype.kind in "iu":
             raise TypeError(f"{path}: NumPy has no bfloat16; use output='torch', or convert the data")
         columns.append(column)
-        wraps.append(wrapper_for(framework, column.dtype, column.dlpack_type))
+        framework, wrap = _wrap_in(framework, column, needed=not isinstance(leaf, Part) or leaf.is_users)
+        wraps.append(wrap)
         frameworks.append(framework)
         notes.append(note)
         files += read
@@ -83,13 +85,17 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False, tr
 
 def is_column(leaf: object) -> bool:
     """Whether an object is one column rather than a structure of them."""
-    return isinstance(leaf, (Concat, NativeColumn, Picked)) or is_array(leaf)
+    return isinstance(leaf, (Concat, NativeColumn, Part, Picked)) or is_array(leaf)
 
 
 def _make_column(
     leaf: Any, path: str, transforms: Sequence[Transform], output: str | None
 ) -> tuple[Column, str, str, list[tuple[str, MappedFile]]]:
     """A column, the framework of its batches, what had to be copied of it, and the files that it is read from."""
+    if isinstance(leaf, Part):
+        if transforms:
+            raise TypeError(f"{path}: transforms read arrays, and this is part of a ragged column")
+        return leaf.column(), output or leaf.framework, leaf.copies, [(path, file) for file in leaf.files]
     if isinstance(leaf, Picked):
         inner, framework, copied, files = _make_column(leaf.array, path, transforms, output)
         return IndexedColumn(inner, leaf.rows), framework, copied, files
@@ -170,10 +176,7 @@ def with_valid(columns: Columns, length: int) -> Columns:
 def _with_column(columns: Columns, name: str, column: Column, why: str) -> Columns:
     """One more column, whose batches are of the framework that those of the others are of."""
     framework = columns.frameworks[0] if len(set(columns.frameworks)) == 1 else "numpy"
-    try:
-        wrap = wrapper_for(framework, column.dtype, column.dlpack_type)
-    except TypeError:  # JAX has 64-bit integers only where it is told to
-        framework, wrap = "numpy", None
+    framework, wrap = _wrap_in(framework, column, needed=False)
     return columns._replace(
         structure=with_leaf(columns.structure, name, why),
         columns=[*columns.columns, column],
@@ -184,10 +187,20 @@ def _with_column(columns: Columns, name: str, column: Column, why: str) -> Colum
     )
 
 
+def _wrap_in(framework: str, column: Column, *, needed: bool) -> tuple[str, Callable[[object], Any] | None]:
+    """What makes the framework's tensors of a column's batches; of NumPy, where they need not be the framework's."""
+    try:
+        return framework, wrapper_for(framework, column.dtype, column.dlpack_type)
+    except TypeError:  # JAX has 64-bit integers only where it is told to
+        if needed:
+            raise
+        return "numpy", None
+
+
 def with_leaf(structure: Structure, name: str, why: str) -> Structure:
     """The structure of a batch that carries one more leaf, the last."""
-    if structure.kind == "leaf":
-        return Structure("tuple", (LEAF, LEAF))
+    if structure.kind == "leaf" or structure.factory in (Padded, Packed):
+        return Structure("tuple", (structure, LEAF))
     if structure.kind in ("tuple", "list"):
         return Structure(structure.kind, (*structure.children, LEAF))
     keys = structure.keys or ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,10 @@ import numpy as np
 
 from fastbatch.concatenation import Concat
 from fastbatch.delivery import Source
+from fastbatch.delivery.arrow import array_of, refuse_nulls
 from fastbatch.picking import Picked
+from fastbatch.ragged import Ragged
+from fastbatch.ragged.sources import lists_of
 
 
 def opened(data: Any, path: str) -> Any:
@@ -26,17 +30,19 @@ def opened(data: Any, path: str) -> Any:
     TypeError
         It yields what it holds one by one, or lazily.
     ValueError
-        A column has nulls, which arrays have not; two have one name.
+        A column has nulls, which arrays have not, or empty lists; two have one name.
     OSError
         A file cannot be read.
     """
     opener = _opener_of(data)
-    return data if opener is None else opener(data, path)
+    found = data if opener is None else opener(data, path)
+    ragged = _as_ragged(found, path)
+    return found if ragged is None else ragged.opened(path)
 
 
 def is_container(data: Any) -> bool:
-    """Whether `opened` makes something else of it."""
-    return _opener_of(data) is not None
+    """Whether `opened` makes something else of it, or may."""
+    return isinstance(data, Ragged) or _opener_of(data) is not None
 
 
 def _opener_of(data: Any) -> Callable[[Any, str], Any] | None:
@@ -54,14 +60,24 @@ def _named(names: list[Any], columns: list[Any], path: str) -> dict[Any, Any]:
     return dict(zip(names, columns, strict=True))
 
 
+def _as_ragged(data: Any, path: str) -> Ragged | None:
+    """Rows of different lengths; None where they are of one."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(data, torch.Tensor) and data.is_nested:
+        return Ragged.of(lists_of(data, path), path=path)
+    if isinstance(data, Picked):
+        inside = _as_ragged(data.array, path)
+        return None if inside is None else inside.picked(data.rows)
+    if isinstance(data, Concat):
+        parts = [_as_ragged(array, path) for array in data.arrays]
+        ragged = [part for part in parts if part is not None]
+        return Ragged.joined(ragged, path) if len(ragged) == len(parts) else None
+    return data if isinstance(data, Ragged) else None
+
+
 def _parts(parts: list[Any]) -> Any:
     """One array, or several as one column."""
     return parts[0] if len(parts) == 1 else Concat(parts)
-
-
-def _refuse_nulls(n_nulls: int, path: str) -> None:
-    if n_nulls:
-        raise ValueError(f"{path} must have no nulls, got {n_nulls}: fill them, or drop these rows")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -106,7 +122,7 @@ def _open_polars(data: Any, path: str) -> Any:
         return _named(names, [_open_polars(column, f"{path}[{column.name!r}]") for column in columns], path)
     if not hasattr(data, "get_chunks"):
         return data
-    _refuse_nulls(data.null_count(), path)
+    refuse_nulls(data.null_count(), path)
     return _parts([_open_polars_chunk(chunk) for chunk in data.get_chunks()])
 
 
@@ -118,33 +134,21 @@ def _open_polars_chunk(chunk: Any) -> Any:
 
 
 def _open_arrow(data: Any, path: str) -> Any:
+    from fastbatch.ragged.arrow import is_list
+
     if hasattr(data, "column_names"):
         names = list(data.column_names)
         return _named(names, [_open_arrow(data.column(i), f"{path}[{name!r}]") for i, name in enumerate(names)], path)
+    if is_list(data):
+        return Ragged.of(lists_of(data, path), path=path)
     if hasattr(data, "chunks"):
-        _refuse_nulls(data.null_count, path)
+        refuse_nulls(data.null_count, path)
         chunks = [chunk for chunk in data.chunks if len(chunk) > 0] or [data.combine_chunks()]
-        return _parts([_open_arrow_chunk(chunk) for chunk in chunks])
+        return _parts([array_of(chunk) for chunk in chunks])
     if not hasattr(data, "null_count"):
         return data
-    _refuse_nulls(data.null_count, path)
-    return _open_arrow_chunk(data)
-
-
-def _open_arrow_chunk(chunk: Any) -> Any:
-    if hasattr(chunk, "to_numpy_ndarray"):  # tensors of one shape
-        return chunk.to_numpy_ndarray()
-    if hasattr(chunk, "storage"):  # another extension type
-        return _open_arrow_chunk(chunk.storage)
-    if hasattr(chunk.type, "list_size"):
-        values = _open_arrow_chunk(chunk.flatten())
-        array = values.array if isinstance(values, Source) else values
-        array = array.reshape(len(chunk), chunk.type.list_size, *array.shape[1:])
-        return values._replace(array=array) if isinstance(values, Source) else array
-    try:
-        return chunk.to_numpy(zero_copy_only=True)
-    except ValueError:  # pyarrow.ArrowInvalid is one
-        return Source(chunk.to_numpy(zero_copy_only=False), "numpy", copied=f"Arrow holds it as {chunk.type}")
+    refuse_nulls(data.null_count, path)
+    return array_of(data)
 
 
 def _open_dataset(data: Any, path: str) -> Any:

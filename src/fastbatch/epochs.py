@@ -161,7 +161,7 @@ class Epochs:
     def _make_engine(self) -> Engine:
         batch_nbytes = None
         if self._batching.size is not None:
-            batch_nbytes = self._batching.size * sum(column.row_nbytes for column in self._columns.columns)
+            batch_nbytes = sum(column.usual_nbytes(self._batching.size) for column in self._columns.columns)
         workers = choose_workers(*self._workers, batch_nbytes)
         self._equipment = self._destination.equip(self._columns.columns, self._columns.wraps, workers.n_ahead)
         wraps, allocators, restock, n_spare, _ = self._equipment

@@ -35,9 +35,10 @@ def explain(
     if ranks.world_size > 1:
         lines.append(f"share: {ranks}")
     for i, (column, path) in enumerate(zip(columns.columns, columns.paths, strict=True)):
-        nbytes = f"{column.row_nbytes:,} bytes per row"
+        varies = column.sized_axis is not None
+        nbytes = f"{'up to ' * varies}{column.row_nbytes:,} bytes per row"
         if batch_size is not None:
-            nbytes += f", {column.row_nbytes * batch_size:,} per batch"
+            nbytes += f", {'about ' * varies}{column.usual_nbytes(batch_size):,} per batch"
         kind = {"numpy": "NumPy array", "torch": "torch tensor", "jax": "jax.Array"}[columns.frameworks[i]]
         source = " from a mapped file" if column.blocking and not _is_users_own(column) else ""
         lines.append(

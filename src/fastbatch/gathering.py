@@ -54,7 +54,8 @@ class Gatherer:
     def sample(self, row: int) -> Any:
         """One row, without the axis of rows."""
         structure, leaves, _ = flatten(self.batch([row]), is_array)
-        return structure.unflatten([leaf[0] for leaf in leaves])
+        packed = [column.sized_axis == 0 for column in self.columns.columns]  # those have none
+        return structure.unflatten([leaf if whole else leaf[0] for leaf, whole in zip(leaves, packed, strict=True)])
 
     def _start_afresh(self) -> None:
         """In a child after a fork, too: buffers and a lock of its own."""

@@ -44,7 +44,8 @@ class Loader:
         ``__dlpack__`` or the buffer protocol in the CPU's memory, and paths of .npy files, which are mapped. Frames of
         pandas and polars, Arrow tables, Hugging Face datasets, xarray Datasets and .npz files are dicts of their
         columns; torch's TensorDataset is a tuple, also in its Subset and ConcatDataset. Arrays are referred to, not
-        copied, unless their rows are not contiguous, or held in another form (`explain` says so).
+        copied, unless their rows are not contiguous, or held in another form (`explain` says so). `Ragged` holds rows
+        of different lengths; nested tensors, and lists in Arrow tables and datasets, are `Ragged` by themselves.
     batch_size : int, or callable
         Rows of a batch. The last batch of an epoch is shorter when they do not divide evenly. A schedule is called as
         ``batch_size(epoch, samples)`` before each batch, with how many samples of the epoch were delivered, on all

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from fastbatch.columns import is_column
 from fastbatch.concatenation import Concat
 from fastbatch.containers import is_container
 from fastbatch.mapped_files import address_range, file_beneath
+from fastbatch.ragged import Ragged
+from fastbatch.ragged.sources import Lists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +46,18 @@ class FileReference:
         return np.ndarray(self.shape, self.dtype, file, offset=self.before, strides=self.strides)
 
 
+@dataclasses.dataclass(frozen=True)
+class RaggedReference:
+    """A `Ragged` whose elements are `FileReference`s where they can be."""
+
+    lists: Lists
+    options: Any
+
+    def open(self) -> Ragged:
+        """The same over the same files."""
+        return Ragged.of(_with_arrays(self.lists, _opened), self.options)
+
+
 def by_reference(data: Any) -> Any:
     """The data with `FileReference`s where arrays view a memmap that knows its path."""
     structure, leaves, _ = flatten(data, lambda leaf: is_container(leaf) or is_column(leaf))
@@ -58,10 +73,12 @@ def from_reference(kept: Any) -> Any:
 def _opened(leaf: Any) -> Any:
     if isinstance(leaf, Concat):
         return Concat(_opened(array) for array in leaf.arrays)
-    return leaf.open() if isinstance(leaf, FileReference) else leaf
+    return leaf.open() if isinstance(leaf, (FileReference, RaggedReference)) else leaf
 
 
 def _reference(leaf: Any) -> Any:
+    if isinstance(leaf, Ragged):
+        return RaggedReference(_with_arrays(leaf.lists, _reference), leaf.options)
     if isinstance(leaf, Concat):
         return Concat(_reference(array) for array in leaf.arrays)
     if isinstance(leaf, memoryview):
@@ -81,3 +98,7 @@ def _reference(leaf: Any) -> Any:
         shape=leaf.shape,
         strides=leaf.strides,
     )
+
+
+def _with_arrays(lists: Lists, change: Callable[[Any], Any]) -> Lists:
+    return lists._replace(sources=tuple(source._replace(array=change(source.array)) for source in lists.sources))

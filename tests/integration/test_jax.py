@@ -147,3 +147,22 @@ def test_map_has_arrays_of_the_device():
 def test_a_device_that_is_none_or_not_there_is_refused(device, error):
     with pytest.raises(error):
         loader_of(device=device)
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_rows_of_different_lengths(threads):
+    lengths = np.random.default_rng(0).integers(1, 20, N)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    values = np.arange(offsets[-1], dtype=np.int32)
+    for options in ({"multiple": 8}, {"length": 16}, {"layout": "packed"}):
+        ragged = fb.Ragged(values, offsets, **options)
+        mine, theirs = (
+            loader_of({"x": ragged, "y": Y}, threads=threads),
+            fb.Loader((ragged, Y), 64, shuffle=True, seed=1),
+        )
+        for left, (x, y) in zip(mine, theirs, strict=True):
+            assert np.array_equal(left["y"], y)
+            for array, expected in zip(left["x"], x, strict=True):
+                is_count = expected.dtype == np.int64  # which JAX has only with jax_enable_x64
+                assert isinstance(array, np.ndarray if is_count else jax.Array)
+                assert np.array_equal(array, expected)

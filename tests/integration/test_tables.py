@@ -1,7 +1,8 @@
-"""Tables and arrays of other libraries as data: pandas, polars, Arrow, Hugging Face datasets, xarray, zarr."""
+"""Tables and arrays of other libraries as data: pandas, polars, Arrow, awkward, Hugging Face datasets, xarray, zarr."""
 
 import pickle
 
+import awkward
 import datasets
 import numpy as np
 import pandas
@@ -12,6 +13,7 @@ import xarray
 import zarr
 
 import fastbatch as fb
+from reference_ragged import padded
 
 N = 100
 X = np.random.default_rng(0).normal(size=N)
@@ -147,6 +149,132 @@ def test_arrow_columns_that_are_no_arrays_are_refused():
         fb.Loader(pyarrow.table({"a": ["x", "y"]}), 2)
 
 
+LISTS = [np.arange(n, n + 1 + n % 4) for n in range(N)]
+
+
+def assert_lists(data, name, lists, **options):
+    """Batches of a column of lists, padded."""
+    loader = fb.Loader(data, 16, shuffle=True, seed=1, rows=True)
+    for batch in loader:
+        values, lengths, mask = padded([lists[row] for row in batch["rows"]], lists[0], **options)
+        assert type(batch[name]) is fb.Padded
+        assert batch[name].values.dtype == values.dtype
+        assert np.array_equal(batch[name].values, values)
+        assert np.array_equal(batch[name].lengths, lengths)
+        assert np.array_equal(batch[name].mask, mask)
+    again = pickle.loads(pickle.dumps(loader))
+    assert np.array_equal(next(iter(again))["rows"], next(iter(loader))["rows"])
+    return loader.explain()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pyarrow.list_(pyarrow.int64()),
+        pyarrow.large_list(pyarrow.int64()),
+        pyarrow.list_view(pyarrow.int64()),
+        pyarrow.large_list_view(pyarrow.int64()),
+    ],
+    ids=str,
+)
+def test_arrow_columns_of_lists_are_ragged(kind):
+    lists = pyarrow.array([row.tolist() for row in LISTS], kind)
+    assert "copied" not in assert_lists(pyarrow.table({"x": lists}), "x", LISTS)
+    assert_lists({"x": fb.Ragged(lists, pad=-1, multiple=8)}, "x", LISTS, pad=-1, multiple=8)
+    assert_lists(pyarrow.table({"x": lists}).slice(7, 50), "x", LISTS[7:57])
+    chunked = pyarrow.chunked_array([lists[:30], lists[30:30], lists[30:41], lists[41:]])
+    assert "copied" not in assert_lists(pyarrow.table({"x": chunked}), "x", LISTS)
+    (batch,) = fb.Loader(chunked, N)
+    assert batch.lengths.tolist() == [len(row) for row in LISTS]
+    (batch,) = fb.Loader(fb.Ragged(chunked, layout="packed"), N)
+    assert np.array_equal(batch.values, np.concatenate(LISTS))
+
+
+def test_arrow_lists_are_read_where_they_are():
+    values = np.arange(10)
+    lists = pyarrow.ListArray.from_arrays(pyarrow.array([0, 4, 10], pyarrow.int32()), pyarrow.array(values))
+    memory = np.asarray(lists.values)
+    (batch,) = loader = fb.Loader(lists, 2)
+    memory = np.frombuffer(lists.values.buffers()[1], np.int64)
+    assert np.shares_memory(loader._columns.columns[0].runs.sources[0], memory)
+    assert batch.values[0].tolist() == [0, 1, 2, 3, 0, 0]
+
+
+def test_arrow_lists_of_frames_and_of_bits():
+    frames = [np.arange(12.0 * (1 + n % 3)).reshape(-1, 4, 3) + n for n in range(N)]
+    inner = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(np.concatenate(frames).ravel()), 3)
+    inner = pyarrow.FixedSizeListArray.from_arrays(inner, 4)
+    offsets = np.cumsum([0, *(len(frame) for frame in frames)])
+    lists = pyarrow.ListArray.from_arrays(pyarrow.array(offsets, pyarrow.int32()), inner)
+    assert "copied" not in assert_lists(pyarrow.table({"x": lists}), "x", frames)
+    bits = [row % 2 == 0 for row in LISTS]
+    said = assert_lists(pyarrow.table({"x": pyarrow.array([row.tolist() for row in bits])}), "x", bits)
+    assert f"copied once ({sum(map(len, bits))} bytes): Arrow holds it as bool" in said
+    sizes = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(np.arange(12)), 3)
+    (batch,) = fb.Loader(fb.Ragged(sizes[1:], length=4), 4)
+    assert batch.values.tolist() == [[3, 4, 5, 0], [6, 7, 8, 0], [9, 10, 11, 0]]
+
+
+def test_arrow_lists_that_are_no_rows_are_refused():
+    with pytest.raises(ValueError, match=r"data\['a'\] must have no nulls, got 1: fill them"):
+        fb.Loader(pyarrow.table({"a": [[1], None]}), 2)
+    with pytest.raises(ValueError, match=r"data\['a'\]: the values in its lists must have no nulls, got 1"):
+        fb.Loader(pyarrow.table({"a": [[1], [2, None]]}), 2)
+    with pytest.raises(ValueError, match=r"data\['a'\] must have no empty rows in the padded layout, and row 1 is one"):
+        fb.Loader(pyarrow.table({"a": [[1], [], [2]]}), 2)
+    for lists in ([["a"], ["b", "c"]], [[[1], [2, 3]]]):
+        with pytest.raises(TypeError, match=r"data\['a'\] must be numbers, got dtype object"):
+            fb.Loader(pyarrow.table({"a": lists}), 2)
+    with pytest.raises(TypeError, match=r"values must come with offsets, .* got Int64Array"):
+        fb.Ragged(pyarrow.array([1, 2]))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Awkward
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_awkward_arrays_of_lists():
+    array = awkward.Array([row.tolist() for row in LISTS])
+    order = np.random.default_rng(0).permutation(N)
+    for lists, rows in [
+        (array, LISTS),
+        (array[10:50], LISTS[10:50]),
+        (array[order], [LISTS[row] for row in order]),
+        (awkward.mask(array, np.ones(N, bool)), LISTS),
+    ]:
+        assert_lists({"x": fb.Ragged(lists, side="left")}, "x", rows, side="left")
+    values = np.arange(20.0)
+    (batch,) = loader = fb.Loader(fb.Ragged(awkward.unflatten(values, [4, 6, 10])), 3)
+    assert np.shares_memory(loader._columns.columns[0].runs.sources[0], values)
+    assert batch.lengths.tolist() == [4, 6, 10]
+    frames = np.arange(60.0).reshape(20, 3)
+    lists = awkward.unflatten(awkward.from_numpy(frames, regulararray=True), [4, 6, 10])
+    (batch,) = fb.Loader(fb.Ragged(lists), 3)
+    assert np.array_equal(batch.values[1, :6], frames[4:10])
+    for regular in (awkward.from_numpy(frames), awkward.from_numpy(frames, regulararray=True)):
+        (batch,) = fb.Loader(fb.Ragged(regular), 20)
+        assert np.array_equal(batch.values, frames)
+
+
+@pytest.mark.parametrize(
+    ("lists", "error", "said"),
+    [
+        ([[1], None], ValueError, "values must have no nulls, got 1"),
+        ([[1, None], [2]], ValueError, "values: the values in its lists must have no nulls, got 1"),
+        ([[[1], [2, 3]]], TypeError, "values must have elements of one shape, got 1 "),
+        ([["a"], ["b"]], TypeError, "values must have elements of one shape, got 2 "),
+        (["a", "bc"], TypeError, "values must come with offsets, .* got Array"),
+        ([1, 2], TypeError, "values must come with offsets, .* got Array"),
+        ([[{"a": 1}]], TypeError, "values must be numbers, got dtype"),
+    ],
+    ids=str,
+)
+def test_awkward_arrays_that_are_no_rows_are_refused(lists, error, said):
+    with pytest.raises(error, match=said):
+        fb.Ragged(awkward.Array(lists))
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Hugging Face datasets
 # ---------------------------------------------------------------------------------------------------------------------
@@ -171,6 +299,20 @@ def test_rows_that_a_dataset_selects_are_not_copied():
 def test_a_dataset_in_files_is_mapped(tmp_path):
     datasets.Dataset.from_dict({"x": X.tolist()}).save_to_disk(tmp_path / "saved")
     assert_batches(datasets.load_from_disk(tmp_path / "saved"), {"x": X})
+
+
+def test_lists_of_a_dataset_are_ragged(tmp_path):
+    dataset = datasets.Dataset.from_dict({"x": [row.tolist() for row in LISTS], "y": list(range(N))})
+    assert_lists(dataset, "x", LISTS)
+    dataset.save_to_disk(tmp_path / "saved", num_shards=3)
+    dataset = datasets.load_from_disk(tmp_path / "saved")
+    assert_lists(dataset, "x", LISTS)
+    chosen = dataset.shuffle(seed=1)
+    assert chosen._indices is not None
+    assert_lists(chosen, "x", [LISTS[row] for row in chosen["y"]])
+    lists = fb.Ragged(dataset.data["x"].combine_chunks(), length=2)
+    for batch in fb.Loader({"x": lists, "y": dataset.data["y"]}, 16, shuffle=True):
+        assert np.array_equal(batch["x"].values[:, 0], batch["y"])
 
 
 def test_datasets_that_stream_are_refused():

@@ -54,7 +54,8 @@ def block_of(capsule):
 
     Returns
     -------
-    address, n_rows : int
+    address : int
+    shape : tuple of int
     """
     cdef fb_dl_managed_tensor *tensor = <fb_dl_managed_tensor *>PyCapsule_GetPointer(capsule, "dltensor")
-    return <uintptr_t>tensor.tensor.data, tensor.tensor.shape[0]
+    return <uintptr_t>tensor.tensor.data, tuple([tensor.tensor.shape[axis] for axis in range(tensor.tensor.ndim)])

@@ -86,9 +86,11 @@ class _Lender:
     """The blocks of one column."""
 
     def __init__(self, column: Column, n_blocks: int, empty: Callable[..., torch.Tensor]) -> None:
-        self._row_shape = column.row_shape
         self._dtype = torch_dtype(column.dtype, column.dlpack_type)
-        self._row_nbytes = column.row_nbytes
+        # Batches of rows that differ in size have any shape: blocks are cut from items.
+        self._is_flat = column.sized_axis is not None
+        self._row_shape = () if self._is_flat else column.row_shape
+        self._row_nbytes = self._dtype.itemsize if self._is_flat else column.row_nbytes
         self._n_blocks = n_blocks
         self._n_rows = 0  # of a block
         self._empty = empty
@@ -116,11 +118,13 @@ class _Lender:
 
     def wrap(self, capsule: object) -> Any:
         """The block that a capsule is over, which leaves the engine."""
-        address, n_rows = block_of(capsule)
+        address, shape = block_of(capsule)
         self._lend()  # first: where this fails the batch stays where it is
         self._shelf.recall(address)
         block = self._blocks.pop(address)
-        return block if len(block) == n_rows else block[:n_rows]
+        if self._is_flat:
+            return block[: math.prod(shape)].view(shape)
+        return block if len(block) == shape[0] else block[: shape[0]]
 
     def _give_back(self) -> None:
         for address in self._shelf.clear():
