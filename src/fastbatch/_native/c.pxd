@@ -411,6 +411,7 @@ cdef extern from "fb_ragged.h" nogil:
         size_t multiple
         size_t width
         int is_left
+        int is_even
         char pad[1]  # really FB_PAD_NBYTES
 
     uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)

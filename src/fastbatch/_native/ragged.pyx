@@ -51,6 +51,7 @@ cdef class PaddedColumn(Column):
                              f"got {len(pad)} bytes")
         cdef bytes repeated = pad * (FB_PAD_NBYTES // len(pad))
         memcpy(self.storage.pad, <const char *>repeated, FB_PAD_NBYTES)
+        self.storage.is_even = len(set(repeated)) == 1
         self.runs = runs
         self.dtype = source.dtype
         self.dlpack_type = dlpack_type_of(source.dtype) if dlpack_type is None else dlpack_type

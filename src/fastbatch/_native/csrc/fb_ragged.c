@@ -94,8 +94,12 @@ FB_INLINE void end_row(flight *flight, const fb_ragged *ragged, const fb_rows *r
 }
 
 /* Whole pads where what lies behind is still to be written, which it is not behind `end`. */
-FB_INLINE void write_padding(char *out, size_t nbytes, const char *pad, const char *end) {
+FB_INLINE void write_padding(char *out, size_t nbytes, const char *pad, int is_even, const char *end) {
     size_t at = 0;
+    if (is_even) {
+        memset(out, pad[0], nbytes);
+        return;
+    }
     if ((size_t)(end - out) >= nbytes + FB_PAD_NBYTES) {
         for (; at < nbytes; at += FB_PAD_NBYTES) memcpy(out + at, pad, FB_PAD_NBYTES);
         return;
@@ -119,6 +123,7 @@ uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot
     const fb_ragged ragged = padded->ragged;
     const size_t width = width_of(padded, rows), row_nbytes = width * ragged.element_nbytes;
     const char *end = (const char *)slot + rows->n * column->row_nbytes;
+    const int is_even = padded->is_even;
     char *out = (char *)slot, pad[FB_PAD_NBYTES];
     flight flight = begin_flight(&ragged, rows);
     (void)context;
@@ -127,11 +132,11 @@ uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot
         const run run = run_at(&ragged, rows, i);
         const size_t nbytes = run.n * ragged.element_nbytes, rest = row_nbytes - nbytes;
         if (padded->is_left) {
-            write_padding(out, rest, pad, end);
+            write_padding(out, rest, pad, is_even, end);
             memcpy(out + rest, run.elements, nbytes);
         } else {
             memcpy(out, run.elements, nbytes);
-            write_padding(out + nbytes, rest, pad, end);
+            write_padding(out + nbytes, rest, pad, is_even, end);
         }
         end_row(&flight, &ragged, rows, run);
     }

@@ -38,6 +38,7 @@ typedef struct fb_padded_column {
     size_t multiple; /* the width of a batch is that of its longest row, rounded up to a multiple of this */
     size_t width;    /* or this one, unless it is 0; then there is no extent */
     int is_left;     /* whether the padding is in front */
+    int is_even;     /* whether all its bytes are the same */
     char pad[FB_PAD_NBYTES];
 } fb_padded_column;
 
