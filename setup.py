@@ -75,6 +75,7 @@ EXTENSIONS = {
     "column": ["fb_concat.c", "fb_gather.c", "fb_importance.c", "fb_indexed.c", "fb_valid.c"],
     "runs": [],
     "ragged": ["fb_ragged.c"],
+    "resize": ["fb_resize.c", "fb_taps.c"],
     "structure": [],
     "engine": ENGINE,
     "batches": ENGINE,

@@ -21,6 +21,7 @@ module           what it holds                                                 C
 ``moments``      mean, deviation, smallest and largest of columns              ``fb_moments``
 ``native``       what a function of the user's writes                          ``fb_native``
 ``ragged``       rows of different lengths into a slot                         ``fb_ragged``
+``resize``       a door to the resampling of images, for tests                 ``fb_resize``, ``fb_taps``
 ``structure``    batches in the shape of the user's data
 ``engine``       slots, leases, threads; handing a filled slot over            ``fb_engine``, ``fb_pool``
 ``batches``      an epoch's tickets, the iterator over its batches             ``fb_cursor``, ``fb_ahead``
