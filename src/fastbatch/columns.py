@@ -27,6 +27,7 @@ from fastbatch.native_column import NativeColumn
 from fastbatch.picking import Picked
 from fastbatch.ragged import Packed, Padded, Part
 from fastbatch.transforms import Rows, Transform, match
+from fastbatch.transforms.mixing import Mix
 
 
 class Columns(NamedTuple):
@@ -65,8 +66,11 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False, tr
     columns: list[Column] = []
     wraps, frameworks, notes, files = [], [], [], []
     n_rows = -1
-    for leaf, path, asked in zip(leaves, paths, match(transforms, structure), strict=True):
-        column, framework, note, read = _make_column(leaf, path, asked, output)
+    matched = match(transforms, structure)
+    made_rows: list[Rows | None] = []
+    for leaf, path, asked in zip(leaves, paths, matched.leaves, strict=True):
+        column, framework, note, read, rows_of = _make_column(leaf, path, asked, output)
+        made_rows.append(rows_of)
         if n_rows < 0:
             n_rows = column.n_rows or 0
         elif column.n_rows != n_rows:
@@ -79,6 +83,8 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False, tr
         frameworks.append(framework)
         notes.append(note)
         files += read
+    for several, mix in matched.mixes:
+        _mix(several, mix, columns, made_rows, paths)
     made = Columns(structure, columns, wraps, frameworks, paths, notes, files, n_rows)
     return _with_column(made, "rows", RowNumberColumn(), "rows=True") if rows else made
 
@@ -90,20 +96,20 @@ def is_column(leaf: object) -> bool:
 
 def _make_column(
     leaf: Any, path: str, transforms: Sequence[Transform], output: str | None
-) -> tuple[Column, str, str, list[tuple[str, MappedFile]]]:
-    """A column, the framework of its batches, what had to be copied of it, and the files that it is read from."""
+) -> tuple[Column, str, str, list[tuple[str, MappedFile]], Rows | None]:
+    """A column, its framework, what was copied of it, the files that it is read from, and what its rows become."""
     if isinstance(leaf, Part):
         if transforms:
             raise TypeError(f"{path}: transforms read arrays, and this is part of a ragged column")
-        return leaf.column(), output or leaf.framework, leaf.copies, [(path, file) for file in leaf.files]
+        return leaf.column(), output or leaf.framework, leaf.copies, [(path, file) for file in leaf.files], None
     if isinstance(leaf, Picked):
-        inner, framework, copied, files = _make_column(leaf.array, path, transforms, output)
-        return IndexedColumn(inner, leaf.rows), framework, copied, files
+        inner, framework, copied, files, made = _make_column(leaf.array, path, transforms, output)
+        return IndexedColumn(inner, leaf.rows), framework, copied, files, made
     if isinstance(leaf, NativeColumn):
         if transforms:
             raise TypeError(f"{path}: transforms read arrays, and this is a NativeColumn: its function may do the same")
         file = mapped_file(leaf.state) if isinstance(leaf.state, np.ndarray) else None
-        return leaf.column, output or "numpy", "", [] if file is None else [(path, file)]
+        return leaf.column, output or "numpy", "", [] if file is None else [(path, file)], None
     parts = leaf.arrays if isinstance(leaf, Concat) else (leaf,)
     names = [f"{path}: array {i} of concat" for i in range(len(parts))] if isinstance(leaf, Concat) else [path]
     for part, name in zip(parts, names, strict=True):
@@ -124,8 +130,8 @@ def _make_column(
     kind, blocking = sources[0].dlpack_type, any(map(is_file_backed, arrays))
     framework = output or sources[0].framework
     column: Column
+    made = Rows(path, arrays[0].dtype, arrays[0].shape[1:], dlpack_type=kind, framework=framework)
     if transforms:
-        made = Rows(path, arrays[0].dtype, arrays[0].shape[1:], dlpack_type=kind, framework=framework)
         for transform in transforms:
             transform.extend(made)
         made_of = [made.column(array, blocking=is_file_backed(array)) for array in arrays]
@@ -136,7 +142,20 @@ def _make_column(
         column = GatherColumn(arrays[0], dlpack_type=kind, blocking=blocking)
     found = zip(names, map(mapped_file, arrays), strict=True)
     files = [(name, file) for name, file in found if file is not None]
-    return column, framework, "; ".join(copies), files
+    return column, framework, "; ".join(copies), files, made
+
+
+def _mix(
+    several: Sequence[int], mix: Mix, columns: list[Column], made: Sequence[Rows | None], paths: Sequence[str]
+) -> None:
+    """Let some of the columns be mixed."""
+    rows = []
+    for leaf in several:
+        if (of := made[leaf]) is None:
+            raise TypeError(f"{paths[leaf]}: {mix!r} mixes arrays, and this is none")
+        rows.append(of)
+    for leaf, column in zip(several, mix.mixed([columns[leaf] for leaf in several], rows), strict=True):
+        columns[leaf] = column
 
 
 def _source_of_part(part: Any) -> Source:

@@ -17,9 +17,11 @@ module           what it holds                                                 C
 ``prioritized``  rows by weights that change while they are drawn              ``fb_prioritized``
 ``column``       how to write rows into a slot                                 ``fb_column``, ``fb_concat``
 ``cast``         how to write them as another type                             ``fb_cast``, ``fb_one_hot``
-``image``        images, cropped, mirrored and laid out anew                   ``fb_image``, ``fb_pixels``
+``image``        images, cropped, resized, mirrored and laid out anew          ``fb_image``, ``fb_resized``
+``mix``          batches whose rows are mixed with each other                  ``fb_mix``
 ``moments``      mean, deviation, smallest and largest of columns              ``fb_moments``
 ``native``       what a function of the user's writes                          ``fb_native``
+``runs``         where rows of different lengths lie
 ``ragged``       rows of different lengths into a slot                         ``fb_ragged``
 ``resize``       a door to the resampling of images, for tests                 ``fb_resize``, ``fb_taps``
 ``structure``    batches in the shape of the user's data

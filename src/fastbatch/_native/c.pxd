@@ -352,6 +352,42 @@ cdef extern from "fb_image.h" nogil:
     uint64_t fb_image_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 
+cdef extern from "fb_resized.h" nogil:
+    enum:
+        FB_RESIZED_RATIOS
+
+    ctypedef struct fb_resized_column:
+        fb_image_column image
+        fb_simd level
+        double least_area
+        double most_area
+        const float *ratios
+
+    uint64_t fb_resized_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
+cdef extern from "fb_mix.h" nogil:
+    enum fb_mixing:
+        FB_MIX_ROWS
+        FB_MIX_BOX
+        FB_MIX_BY_BOX
+
+    ctypedef struct fb_mix_column:
+        fb_column column
+        const fb_column *inner
+        fb_mixing mixing
+        double alpha
+        uint64_t chance
+        fb_type type
+        size_t n_elements
+        size_t height
+        size_t width
+        size_t n_planes
+        size_t pixel_nbytes
+
+    uint64_t fb_mix_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
 cdef extern from "fb_one_hot.h" nogil:
     ctypedef struct fb_one_hot_column:
         fb_column column

@@ -7,6 +7,8 @@ from fastbatch._native.cast import Cast
 from fastbatch._native.column import Column
 
 MAX_CHANNELS: Final[int]
+MAX_SHRINK: Final[int]
+N_RATIOS: Final[int]
 
 @final
 class ImageColumn(Column):
@@ -28,6 +30,7 @@ class ImageColumn(Column):
         hole: int = 0,
         pad_pixel: npt.NDArray[Any],
         hole_pixel: npt.NDArray[Any],
+        resized: tuple[float, float, npt.NDArray[np.float32]] | None = None,
         blocking: bool = False,
         simd: str | None = None,
     ) -> Self: ...

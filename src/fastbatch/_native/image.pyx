@@ -1,12 +1,15 @@
 """Columns of images. See csrc/fb_image.h."""
 
+import numpy as np
+
 cimport cython
 cimport numpy as cnp
 from libc.stdint cimport uint64_t
 
 from fastbatch._native.array cimport require_plain, rows_are_contiguous
 from fastbatch._native.c cimport (
-    FB_MAX_CHANNELS, FB_PAD_REFLECT, FB_PAD_ZERO, fb_image_column, fb_image_fill, fb_pixels_begin, fb_simd
+    FB_MAX_CHANNELS, FB_PAD_REFLECT, FB_PAD_ZERO, FB_RESIZE_MAX_SHRINK, FB_RESIZED_RATIOS, fb_image_column,
+    fb_image_fill, fb_pixels_begin, fb_resized_column, fb_resized_fill, fb_simd
 )
 from fastbatch._native.cast cimport Cast
 from fastbatch._native.column cimport Column, source_of
@@ -15,6 +18,12 @@ from fastbatch._native.simd cimport simd_level_of
 cnp.import_array()
 
 MAX_CHANNELS = FB_MAX_CHANNELS
+
+#: How many times smaller an image may become, along each axis.
+MAX_SHRINK = FB_RESIZE_MAX_SHRINK
+
+#: Proportions of a rectangle that are told apart.
+N_RATIOS = FB_RESIZED_RATIOS
 
 
 cdef uint64_t chance_of(object probability) except? 0:
@@ -55,26 +64,31 @@ cdef class ImageColumn(Column):
         Side of the square, at a random place, that becomes `hole_pixel`.
     pad_pixel, hole_pixel : ndarray of (channels,)
         Elements as they are written.
+    resized : tuple of (float, float, float32 of shape (N_RATIOS,)), optional
+        A random rectangle becomes the window: the least and the most of the image's area that it has, and how wide it
+        may be for its height, rising. Not with a place or padding; of uint8 or float32.
     blocking : bool
         The source is a file mapped into memory.
     simd : str, optional
         The path to take.
     """
 
-    cdef fb_image_column storage
+    cdef fb_resized_column storage
     cdef readonly cnp.ndarray source
     cdef readonly Cast cast
-    cdef cnp.ndarray pad_pixel, hole_pixel
+    cdef cnp.ndarray pad_pixel, hole_pixel, ratios
 
     def __cinit__(self, cnp.ndarray source not None, Cast cast not None, cnp.dtype dtype not None, *, row_shape,
                   dlpack_type, shape, planar, window, place=None, size_t padding=0, bint reflect=False,
                   flips=(0.0, 0.0), size_t hole=0, cnp.ndarray pad_pixel not None, cnp.ndarray hole_pixel not None,
-                  bint blocking=False, simd=None):
-        cdef fb_image_column *image = &self.storage
+                  resized=None, bint blocking=False, simd=None):
+        cdef fb_image_column *image = &self.storage.image
         require_plain(source, "source")
         if source.ndim == 0 or not rows_are_contiguous(source):
             raise ValueError("source must have rows, each of them contiguous")
         cast.require_types(source.dtype, dtype)
+        self.source = source
+        self.cast = cast
         image.height, image.width, image.n_channels = shape
         image.out_height, image.out_width = window
         image.is_planar, image.to_planar = planar
@@ -89,9 +103,12 @@ cdef class ImageColumn(Column):
             raise ValueError(f"images of {shape} do not fit rows of shape {(<object>source).shape[1:]}")
         if reflect and padding >= min(image.height, image.width):
             raise ValueError(f"padding that reflects must be below the size of the image, {shape[:2]}, got {padding}")
-        image.is_random = place is None
+        image.is_random = place is None and resized is None
         image.top, image.left = (0, 0) if place is None else place
-        if (image.out_height == 0 or image.out_width == 0
+        if resized is not None:
+            least, most, ratios = resized
+            self.take_resized(least, most, ratios)
+        elif (image.out_height == 0 or image.out_width == 0
                 or image.top + image.out_height > image.height + 2 * padding
                 or image.left + image.out_width > image.width + 2 * padding):
             raise ValueError(f"a window of {window} does not fit images of {shape[:2]} with {padding} pixels around")
@@ -109,15 +126,32 @@ cdef class ImageColumn(Column):
         image.pad_pixel = <const char *>cnp.PyArray_DATA(pad_pixel)
         image.hole_pixel = <const char *>cnp.PyArray_DATA(hole_pixel)
         image.cast = cast.native
-        image.column.fill = fb_image_fill
+        image.column.fill = fb_image_fill if resized is None else fb_resized_fill
+        self.storage.level = <fb_simd>simd_level_of(simd)
         image.column.row_nbytes = n_elements * cast.native.to_nbytes
-        self.source = source
-        self.cast = cast
         self.dtype = dtype
         self.n_rows = source.shape[0]
         self.row_shape = tuple(row_shape)
         self.dlpack_type = dlpack_type
         self.blocking = blocking
         arithmetic = "" if cast.affine is None else ", (x - center) * scale"
-        self.kernel = f"images, {cast.readable} to {cast.writable}{arithmetic}"
+        scaled = "" if resized is None else "resized "
+        self.kernel = f"{scaled}images, {cast.readable} to {cast.writable}{arithmetic}"
         self.column = &image.column
+
+    cdef int take_resized(self, double least, double most, cnp.ndarray ratios) except -1:
+        cdef fb_image_column *image = &self.storage.image
+        if self.source.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or not self.source.flags.aligned:
+            raise ValueError(f"images that are resized must be aligned uint8 or float32, got {self.source.dtype}")
+        if image.padding > 0 or not 0 < least <= most <= 1:
+            raise ValueError(f"a rectangle must have from 0 to 1 of an unpadded image, got {least} to {most}")
+        if ratios.dtype != np.float32 or (<object>ratios).shape != (N_RATIOS,) or not cnp.PyArray_ISCARRAY_RO(ratios) \
+                or not 0 < ratios[0] <= ratios[N_RATIOS - 1] < np.inf:
+            raise ValueError(f"ratios must be {N_RATIOS} float32 above 0, got {ratios.dtype} {(<object>ratios).shape}")
+        if image.height > MAX_SHRINK * image.out_height or image.width > MAX_SHRINK * image.out_width:
+            raise ValueError(f"images of {image.height} x {image.width} are more than {MAX_SHRINK} times as large as "
+                             f"{image.out_height} x {image.out_width}")
+        self.ratios = ratios
+        self.storage.least_area, self.storage.most_area = least, most
+        self.storage.ratios = <const float *>cnp.PyArray_DATA(ratios)
+        return 0

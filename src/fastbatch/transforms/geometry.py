@@ -41,6 +41,8 @@ class Geometry:
         How probably an image is mirrored, and turned upside down.
     hole : int
         Side of a square that is covered; 0: none.
+    resized : tuple of (float, float, float32 array), or None
+        Which rectangles become the window; see `ImageColumn`.
     done : list of str
         What was asked for so far.
 
@@ -71,6 +73,7 @@ class Geometry:
         self.padding, self.reflect = 0, False
         self.flips = [0.0, 0.0]
         self.hole = 0
+        self.resized: tuple[float, float, npt.NDArray[np.float32]] | None = None
         self.done: list[str] = []
         # What was done with the numbers before the padding, and the hole, were asked for: there they are 0.
         self.padded_after: tuple[Numbers, Numbers] | None = None
@@ -117,6 +120,7 @@ class Geometry:
             reflect=self.reflect,
             flips=(self.flips[0], self.flips[1]),
             hole=self.hole,
+            resized=self.resized,
             pad_pixel=self._zero_after(self.padded_after, rows, dtype),
             hole_pixel=self._zero_after(self.holed_after, rows, dtype),
             blocking=blocking,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import operator
 
+import numpy as np
+
+from fastbatch._native.image import MAX_SHRINK, N_RATIOS
 from fastbatch.transforms.geometry import LAYOUTS, Geometry, geometry_of
 from fastbatch.transforms.rows import Rows
 
@@ -96,6 +99,67 @@ class RandomCrop:
         """As it is made."""
         more = f", padding={self.padding}, mode={self.mode!r}" if self.padding else ""
         return f"RandomCrop({self.size[0]} x {self.size[1]}{more})"
+
+
+class RandomResizedCrop:
+    """A random part of each image, of random size and proportions, resampled to one size [1]_.
+
+    Parameters
+    ----------
+    size : int or tuple of (height, width)
+        That all become, in pixels; at most 511 times smaller than the images along either axis.
+    scale : tuple of 2 float
+        The least and the most of the image's area that the part has, above 0 to 1.
+    ratio : tuple of 2 float
+        The least and the most of its width by its height, above 0: each logarithm is as likely.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is of another type, or out of range.
+
+    Notes
+    -----
+    Bilinear, with antialiasing: as Pillow resizes what was cut out, to within one level of uint8. Images are uint8 or
+    float32; uint8 is rounded to whole levels. As in torchvision, ten parts are drawn before the largest one in the
+    middle that has allowed proportions is taken. Drawn from the Loader's seed, the epoch and the row's position in it.
+
+    References
+    ----------
+    .. [1] Szegedy et al., "Going deeper with convolutions", CVPR 2015.
+    """
+
+    def __init__(
+        self,
+        size: int | tuple[int, int],
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    ) -> None:
+        self.size = check_size(size)
+        self.scale, self.ratio = check_range(scale, "scale"), check_range(ratio, "ratio")
+        if self.scale[1] > 1:
+            raise ValueError(f"scale must be at most 1, got {scale}")
+
+    def extend(self, rows: Rows) -> None:
+        """Let parts of the images be resampled."""
+        geometry = geometry_of(rows, self)
+        geometry.once(self, "crop", rows.path)
+        if rows.readable not in ("uint8", "float32"):
+            raise TypeError(f"{rows.path}: {self!r} needs images of uint8 or float32, got {rows.readable}")
+        height, width = geometry.shape[:2]
+        if height > MAX_SHRINK * self.size[0] or width > MAX_SHRINK * self.size[1]:
+            raise ValueError(
+                f"{rows.path}: {self!r} is more than {MAX_SHRINK} times smaller than images of {height} x {width}"
+            )
+        # Rounded, so that no machine's logarithm shows.
+        ratios = np.geomspace(*self.ratio, N_RATIOS).astype(np.float32)
+        geometry.resized = (*self.scale, ratios)
+        geometry.window = self.size
+        geometry.update(rows)
+
+    def __repr__(self) -> str:
+        """As it is made."""
+        return f"RandomResizedCrop({self.size[0]} x {self.size[1]}, scale={self.scale}, ratio={self.ratio})"
 
 
 class CenterCrop:
@@ -221,6 +285,20 @@ def check_size(size: int | tuple[int, int]) -> tuple[int, int]:
     if not (0 < height < 2**24 and 0 < width < 2**24):
         raise ValueError(f"size must be at least 1 and below 2**24, got {size}")
     return height, width
+
+
+def check_range(given: tuple[float, float], name: str) -> tuple[float, float]:
+    """The least and the most of something.
+
+    Raises
+    ------
+    TypeError, ValueError
+        They are not two finite numbers above 0 that rise.
+    """
+    low, high = map(float, given)
+    if not 0 < low <= high < float("inf"):
+        raise ValueError(f"{name} must be two numbers above 0, the first not larger, got {given}")
+    return low, high
 
 
 def take_window(geometry: Geometry, size: tuple[int, int], what: object, rows: Rows) -> None:

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastbatch._native.structure import Structure
+from fastbatch.transforms.mixing import Mix
 from fastbatch.transforms.rows import Transform
 
 
-def match(transforms: Any, structure: Structure, path: str = "data") -> list[list[Transform]]:
-    """The transforms of each leaf of a structure, from left to right.
+class Matched(NamedTuple):
+    """What is to be done with the leaves of a structure.
+
+    Attributes
+    ----------
+    leaves : list of list of Transform
+        For each leaf, from left to right.
+    mixes : list of (tuple of int, Mix)
+        For several together, by their numbers.
+    """
+
+    leaves: list[list[Transform]]
+    mixes: list[tuple[tuple[int, ...], Mix]]
+
+
+def match(transforms: Any, structure: Structure, path: str = "data", first: int = 0) -> Matched:
+    """The transforms of each leaf of a structure, the first of which has the number `first`.
 
     Parameters
     ----------
     transforms
         For an array: a transform, or a sequence of them. For a tuple or list of arrays: a sequence with an item (or
-        None) for each, or a mapping from their numbers; for a dict, namedtuple or dataclass: a mapping from names.
+        None) for each, or a mapping from their numbers; for a dict, namedtuple or dataclass: a mapping from names. In a
+        mapping a tuple of such numbers or names stands for several arrays, which a `Mix` is for.
 
     Raises
     ------
@@ -24,12 +41,11 @@ def match(transforms: Any, structure: Structure, path: str = "data") -> list[lis
         It has another shape.
     """
     if transforms is None:
-        return [[] for _ in range(structure.n_leaves)]
+        return Matched([[] for _ in range(structure.n_leaves)], [])
     if structure.kind == "leaf":
-        return [_of_leaf(transforms, path)]
+        return Matched([_of_leaf(transforms, path)], [])
     is_named = structure.keys is not None
-    keys = structure.keys if is_named else range(len(structure.children))
-    assert keys is not None
+    keys = list(structure.keys if structure.keys is not None else range(len(structure.children)))
     if isinstance(transforms, Mapping):
         given = dict(transforms)
     elif isinstance(transforms, (tuple, list)) and not is_named:
@@ -39,14 +55,29 @@ def match(transforms: Any, structure: Structure, path: str = "data") -> list[lis
     else:
         kind = "names" if is_named else "numbers"
         raise TypeError(f"transforms of {path} must be a mapping from the {kind} of its items, got {transforms!r}")
-    unknown = [key for key in given if key not in keys]
-    if unknown:
-        said = ", ".join(map(repr, keys))
-        raise ValueError(f"transforms has the key {unknown[0]!r}, and {path} has {said}")
-    matched = []
+    joint = {key: given.pop(key) for key in list(given) if isinstance(key, tuple) and key not in keys}
+    for key in [*given, *(key for several in joint for key in several)]:
+        if key not in keys:
+            said = ", ".join(map(repr, keys))
+            raise ValueError(f"transforms has the key {key!r}, and {path} has {said}")
+    matched = Matched([], [])
+    firsts = {}
     for key, child in zip(keys, structure.children, strict=True):
         below = f"{path}.{key}" if structure.factory is not None else f"{path}[{key!r}]"
-        matched += match(given.get(key), child, below)
+        firsts[key] = first + len(matched.leaves) if child.kind == "leaf" else None
+        inner = match(given.get(key), child, below, first + len(matched.leaves))
+        matched.leaves.extend(inner.leaves)
+        matched.mixes.extend(inner.mixes)
+    for several, mix in joint.items():
+        leaves = [firsts[key] for key in several]
+        if not hasattr(mix, "mixed") or isinstance(mix, type):
+            raise TypeError(f"transforms of {several} must be MixUp or CutMix, got {mix!r}")
+        if None in leaves or len(set(leaves)) != len(leaves) or not leaves:
+            raise ValueError(f"transforms of {several} of {path} must be of arrays, each once")
+        matched.mixes.append((tuple(leaf for leaf in leaves if leaf is not None), mix))
+    mixed = [leaf for leaves, _ in matched.mixes for leaf in leaves]
+    if len(set(mixed)) != len(mixed):
+        raise ValueError(f"transforms of {path} mix an array twice")
     return matched
 
 

@@ -8,20 +8,13 @@
 /* Where pixels lie as the slot wants them, and are cast from while they are in the L1. */
 enum { STAGE_NBYTES = 12 * 1024 };
 
-/* What was drawn for one image. */
-typedef struct view {
-    size_t top, left; /* of the window, in the padded image */
-    int mirrored, upside_down;
-    size_t hole_top, hole_left, hole_bottom, hole_right; /* in the window */
-} view;
-
 /* Uniform in [0, n), but for a bias of n / 2^64; *word keeps what is left of its randomness. */
 FB_INLINE size_t below(size_t n, uint64_t *word) { return (size_t)fb_multiply(n, *word, word); }
 
-static view draw_view(const fb_image_column *image, const fb_context *context, uint64_t position) {
+fb_view fb_draw_view(const fb_image_column *image, const fb_context *context, uint64_t position) {
     const fb_key key = {{context->key[0], context->key[1]}};
     fb_seed words = fb_derive(key, context->epoch, FB_STREAM_IMAGE, position, 0);
-    view drawn = {image->top, image->left, 0, 0, 0, 0, 0, 0};
+    fb_view drawn = {image->top, image->left, 0, 0, 0, 0, 0, 0};
     if (image->is_random) {
         drawn.top = below(image->height + 2 * image->padding - image->out_height + 1, &words.word[0]);
         drawn.left = below(image->width + 2 * image->padding - image->out_width + 1, &words.word[0]);
@@ -72,7 +65,7 @@ static void stage_pixels(const fb_image_column *image, const char *line, size_t 
 
 /* Pixels [first, end) of line y of the window, as they are seen before they are mirrored. Those that the source does not
  * have are left as they are. */
-static void stage_line(const fb_image_column *image, const view *seen, const char *source, size_t y, size_t first,
+static void stage_line(const fb_image_column *image, const fb_view *seen, const char *source, size_t y, size_t first,
                        size_t end, char *stage, size_t plane, size_t at) {
     const size_t line = seen->top + (seen->upside_down ? image->out_height - 1 - y : y);
     const size_t source_y = source_of(line, image->padding, image->height, image->padding_mode);
@@ -134,7 +127,7 @@ FB_INLINE size_t reached(size_t end, size_t first, size_t n) {
 }
 
 /* What the padding shows of itself: up to four rectangles around the source. */
-static void cover_padding(const fb_image_column *image, const view *seen, char *out) {
+static void cover_padding(const fb_image_column *image, const fb_view *seen, char *out) {
     const size_t height = image->out_height, width = image->out_width, padding = image->padding;
     size_t top = reached(padding, seen->top, height), bottom = reached(padding + image->height, seen->top, height);
     size_t left = reached(padding, seen->left, width), right = reached(padding + image->width, seen->left, width);
@@ -168,7 +161,7 @@ static void cast_stage(const fb_image_column *image, const char *stage, size_t p
 }
 
 /* By way of a stage that holds some lines, or part of one. */
-static void write_staged(const fb_image_column *image, const view *seen, const char *source, char *staged, char *out) {
+static void write_staged(const fb_image_column *image, const fb_view *seen, const char *source, char *staged, char *out) {
     const size_t width = image->out_width, pixel_nbytes = image->n_channels * image->cast.from_nbytes;
     const size_t fitting = STAGE_NBYTES / pixel_nbytes, n_lines = fitting / width;
     if (n_lines == 0) {
@@ -194,7 +187,7 @@ static void write_staged(const fb_image_column *image, const view *seen, const c
 }
 
 /* Lines that lie in the slot as they lie in the source: nothing is to be staged. */
-static void write_lines(const fb_image_column *image, const view *seen, const char *source, char *out) {
+static void write_lines(const fb_image_column *image, const fb_view *seen, const char *source, char *out) {
     const size_t n_planes = image->is_planar ? image->n_channels : 1;
     const size_t per_pixel = image->is_planar ? 1 : image->n_channels;
     const size_t n_lines = image->out_width == image->width && !seen->upside_down ? image->out_height : 1;
@@ -208,6 +201,11 @@ static void write_lines(const fb_image_column *image, const view *seen, const ch
         }
 }
 
+void fb_cover_hole(const fb_image_column *image, const fb_view *seen, char *out) {
+    if (image->hole > 0)
+        cover(image, out, seen->hole_top, seen->hole_bottom, seen->hole_left, seen->hole_right, image->hole_pixel);
+}
+
 uint64_t fb_image_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
     const fb_image_column *image = (const fb_image_column *)column;
     const fb_walk walk = fb_walk_begin(&image->source, rows);
@@ -217,14 +215,13 @@ uint64_t fb_image_fill(const fb_column *column, const fb_rows *rows, void *slot,
     for (size_t i = 0; i < rows->n; ++i) {
         const char *source = fb_walk_next(&walk, i);
         char *out = (char *)slot + i * column->row_nbytes;
-        const view seen = draw_view(image, context, context->position + i);
+        const fb_view seen = fb_draw_view(image, context, context->position + i);
         if (is_alike && !seen.mirrored && image->padding == 0)
             write_lines(image, &seen, source, out);
         else
             write_staged(image, &seen, source, (char *)stage, out);
         if (image->padding > 0 && image->padding_mode == FB_PAD_ZERO) cover_padding(image, &seen, out);
-        if (image->hole > 0)
-            cover(image, out, seen.hole_top, seen.hole_bottom, seen.hole_left, seen.hole_right, image->hole_pixel);
+        fb_cover_hole(image, &seen, out);
     }
     return 0;
 }

@@ -33,6 +33,18 @@ typedef struct fb_image_column {
     const char *hole_pixel;
 } fb_image_column;
 
+/* What was drawn for one image. */
+typedef struct fb_view {
+    size_t top, left; /* of the window, in the padded image */
+    int mirrored, upside_down;
+    size_t hole_top, hole_left, hole_bottom, hole_right; /* in the window */
+} fb_view;
+
+fb_view fb_draw_view(const fb_image_column *image, const fb_context *context, uint64_t position);
+
+/* What is hidden of an image that is written. */
+void fb_cover_hole(const fb_image_column *image, const fb_view *seen, char *out);
+
 /* The most channels: a pixel has to fit the stage. */
 enum { FB_MAX_CHANNELS = 1024 };
 
