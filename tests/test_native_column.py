@@ -463,6 +463,14 @@ def test_it_is_no_part_of_a_concatenation():
         fb.Loader(fb.concat([np.zeros(3, TOLD), fb.NativeColumn(SOMEWHERE, 5, TOLD)]), 2)
 
 
+def test_it_is_not_transformed():
+    data = (fb.NativeColumn(SOMEWHERE, 5, np.uint8), np.zeros(5, np.uint8))
+    with pytest.raises(TypeError, match=r"^data\[0\] must be an array to be transformed, got a NativeColumn: "):
+        fb.Loader(data, 2, transforms=[fb.Cast("float32"), None])
+    (batch,) = fb.Loader(data[1:], 5, transforms=[fb.Cast("float32")])
+    assert batch[0].dtype == np.float32
+
+
 def test_it_says_what_it_is(lib):
     column = fb.NativeColumn(lib.wide, 50, np.int64, (WIDTH,))
     where = f"written by the user's function wide at {address(lib.wide):#x}"

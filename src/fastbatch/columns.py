@@ -107,7 +107,7 @@ def _make_column(
         return IndexedColumn(inner, leaf.rows), framework, copied, files, made
     if isinstance(leaf, NativeColumn):
         if transforms:
-            raise TypeError(f"{path}: transforms read arrays, and this is a NativeColumn: its function may do the same")
+            raise TypeError(f"{path} must be an array to be transformed, got a NativeColumn: its function can do it")
         file = mapped_file(leaf.state) if isinstance(leaf.state, np.ndarray) else None
         return leaf.column, output or "numpy", "", [] if file is None else [(path, file)], None
     parts = leaf.arrays if isinstance(leaf, Concat) else (leaf,)

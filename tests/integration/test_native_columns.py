@@ -65,7 +65,7 @@ def test_random_bits_in_numba_are_those_of_the_header(threads):
     data = fb.NativeColumn(random, 300, np.uint64, (2,)), np.arange(300)
     loader = fb.Loader(data, 16, shuffle=True, seed=5, threads=threads)
     got = np.concatenate([batch for batch, _ in loader])
-    seed, *_ = derive(root_key(5), 0, 12, 0)
+    seed, *_ = derive(root_key(5), 0, 13, 0)
     assert got.tolist() == [[random_bits(seed, place, draw) for draw in range(2)] for place in range(300)]
 
 
