@@ -70,6 +70,18 @@ def test_wine_torch_classifies_held_out_wines(tmp_path):
     assert accuracy > 0.9
 
 
+def test_image_pipeline_learns_from_images_that_change_every_epoch(tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    printed = run_example("image_pipeline.py", tmp_path)
+    assert "1258 images, mean 77.9 and deviation 82.6 of 0 to 255" in printed
+    losses = [float(loss) for loss in re.findall(r"epoch \d+: loss ([\d.]+)", printed)]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0]
+    (accuracy,) = numbers(r"accuracy on 539 held-out digits: ([\d.]+)", printed)
+    assert accuracy > 0.93
+
+
 def test_time_series_windows_predict_nearly_as_well_as_possible(tmp_path):
     printed = run_example("time_series_windows.py", tmp_path)
     assert "windows are a view of the series: True" in printed
