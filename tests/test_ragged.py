@@ -493,6 +493,7 @@ VALUES = np.arange(10, dtype=np.int32)
         ((VALUES.astype(object), [0, 5]), {}, TypeError, "values must be numbers, got dtype object"),
         ((np.ma.masked_array(VALUES), [0, 5]), {}, TypeError, "values must not be a masked array"),
         ((np.array(3), [0, 1]), {}, ValueError, "values must have an axis of elements, got a 0-d array"),
+        (("values.npy", [0, 1]), {}, TypeError, "values must be an array where there are offsets, got str"),
         ((VALUES,), {}, TypeError, "values must come with offsets, or be a list of arrays, .*, got ndarray"),
         (([],), {}, ValueError, "values must hold a row at least"),
         (([VALUES, [1, 2]],), {}, TypeError, "values must be a list of arrays, got list as row 1"),

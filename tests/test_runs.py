@@ -1,11 +1,18 @@
 """Where rows of different lengths lie, and the native columns of them: what they refuse, and what they find."""
 
+import ctypes
+
 import numpy as np
 import pytest
 
+import fastbatch as fb
 from fastbatch._native.column import IndexedColumn
+from fastbatch._native.engine import Engine
 from fastbatch._native.ragged import BoundsColumn, LengthsColumn, MaskColumn, PackedColumn, PaddedColumn
 from fastbatch._native.runs import N_LOOKED_AT, Runs
+from fastbatch._native.sampler import Sequential
+from fastbatch._native.structure import LEAF
+from iterating import iterate, open_epoch
 
 X = np.arange(10, dtype=np.int32)
 RUNS = Runs([X], [0, 3, 4, 10])
@@ -94,3 +101,63 @@ def test_how_long_rows_usually_are(n_rows):
         assert abs(runs.usual_longest(n) - expected) <= 0.05 * 100
     assert PackedColumn(runs).usual_nbytes(10) == pytest.approx(10 * lengths.mean() if n_rows else 0, rel=0.05)
     assert MaskColumn(runs, width=7).usual_nbytes(10) == 70
+
+
+ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+FREE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+
+
+class Guarded:
+    """Memory for slots, with bytes behind each of them that nobody may write."""
+
+    def __init__(self):
+        self.blocks = []
+        self.functions = ALLOCATE(self.allocate), FREE(lambda context, memory, nbytes: None)
+        self.allocator = (*(ctypes.cast(function, ctypes.c_void_p).value for function in self.functions), 0)
+
+    def allocate(self, context, nbytes):
+        memory = np.full(nbytes + 256, 0xAA, np.uint8)
+        first = -memory.ctypes.data % 64
+        self.blocks.append(memory[first + nbytes :])
+        return memory.ctypes.data + first
+
+    def assert_whole(self):
+        assert len(self.blocks) > 0
+        assert all((block == 0xAA).all() for block in self.blocks)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda runs: PaddedColumn(runs, pad=np.int32(7).tobytes()),
+        lambda runs: PaddedColumn(runs, pad=np.int32(7).tobytes(), left=True),
+        lambda runs: PaddedColumn(runs, pad=np.int32(7).tobytes(), width=5),
+        lambda runs: PaddedColumn(runs, pad=np.int32(7).tobytes(), width=300, left=True),
+        lambda runs: PaddedColumn(runs, pad=bytes(4), multiple=64),
+        lambda runs: MaskColumn(runs, multiple=3),
+        lambda runs: MaskColumn(runs, width=2000, left=True),
+        LengthsColumn,
+        PackedColumn,
+        BoundsColumn,
+    ],
+)
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_nothing_is_written_behind_a_slot(make, n):
+    lengths = np.arange(n)[::-1] % 4 + 1
+    runs = Runs([np.arange(lengths.sum(), dtype=np.int32)], np.concatenate([[0], np.cumsum(lengths)]))
+    guarded = Guarded()
+    engine = Engine([make(runs)], LEAF, [None], allocators=[guarded.allocator])
+    for batch_size in (1, 4, n):
+        assert len(list(iterate(open_epoch(engine, Sequential(n), batch_size)))) == -(-n // batch_size)
+        guarded.assert_whole()
+    engine.close()
+
+
+def test_more_elements_than_bounds_can_count_are_refused():
+    """Elements without bytes, of which there may be any number."""
+    values = np.zeros((2**31, 0), np.int32)
+    ragged = fb.Ragged(values, [0, 2**30, 2**31 - 1, 2**31], layout="packed")
+    loader = fb.Loader(ragged, 2)
+    assert [batch.cu_seqlens.tolist() for batch in loader] == [[0, 2**30, 2**31 - 1], [0, 1]]
+    with pytest.raises(IndexError, match="row 2 cannot be read"):
+        next(iter(fb.Loader(ragged, 3)))

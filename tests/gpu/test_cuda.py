@@ -153,3 +153,17 @@ def test_the_device_is_the_one_that_is_current_at_the_first_batch():
         x, _ = next(iter(mine))
     assert x.device.index == last
     assert f"handed over on cuda:{last}, copied from pinned memory" in mine.explain()
+
+
+@pytest.mark.parametrize("options", [{}, {"length": 40}, {"layout": "packed"}], ids=str)
+@pytest.mark.parametrize("pin_memory", [True, False])
+def test_rows_of_different_lengths_arrive_as_they_are_on_the_cpu(options, pin_memory):
+    offsets = np.concatenate([[0], np.cumsum(np.arange(N) % 50 + 1)])
+    ragged = fb.Ragged(np.arange(offsets[-1], dtype=np.int32), offsets, **options)
+    data = {"x": ragged, "y": Y}
+    there = fb.Loader(data, BATCH, shuffle=True, seed=3, device="cuda", pin_memory=pin_memory)
+    here = fb.Loader(data, BATCH, shuffle=True, seed=3, output="torch")
+    for mine, theirs in zip(there, here, strict=True):
+        for left, right in zip((*mine["x"], mine["y"]), (*theirs["x"], theirs["y"]), strict=True):
+            assert left.is_cuda
+            assert torch.equal(left.cpu(), right)

@@ -12,7 +12,7 @@ import numpy as np
 from fastbatch._native.column import Column
 from fastbatch._native.ragged import BoundsColumn, LengthsColumn, MaskColumn, PackedColumn, PaddedColumn
 from fastbatch._native.runs import Runs
-from fastbatch.delivery import source_of
+from fastbatch.delivery import is_array, source_of
 from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
 from fastbatch.ragged.sources import Lists, as_elements, lists_of
 from fastbatch.ragged.values import check_numbers, check_pad, pad_item
@@ -25,7 +25,8 @@ class Padded(NamedTuple):
     ----------
     values : array of shape (n, width, ...)
     lengths : int64 array of shape (n,)
-        How many of the values of each row are its own.
+        How many of the values of each row are its own. Where the others are: with `device`, on the device, whereas
+        `torch.nn.utils.rnn.pack_padded_sequence` takes lengths on the CPU.
     mask : bool array of shape (n, width)
         Which ones.
     """
@@ -94,6 +95,7 @@ class Ragged:
     Attributes
     ----------
     lengths : int64 array of shape (n,)
+        Of the rows, `length` at most: what samplers go by.
 
     Raises
     ------
@@ -103,11 +105,13 @@ class Ragged:
         Offsets decrease, or run past the values; `values` have nulls; an option is out of range, or has no meaning
         with ``layout="packed"``. By the Loader: a row is empty, which in the padded layout none may be, because what
         takes lengths refuses it (`torch.nn.utils.rnn.pack_padded_sequence`).
+    IndexError
+        While iterating: a packed batch has 2**31 elements or more.
 
     Notes
     -----
-    A slot has room for a batch of the longest rows, of which only what is written takes memory; not so with
-    `pin_memory`, where `length` bounds it.
+    A slot has room for a batch of the longest rows. Of that, only what is written takes memory; all of it does in
+    pinned memory, where `length` bounds it.
 
     Examples
     --------
@@ -135,6 +139,8 @@ class Ragged:
         options = check_options(Options(pad, side, multiple, length, layout))
         if offsets is None:
             lists = lists_of(values, "values")
+        elif not is_array(values):
+            raise TypeError(f"values must be an array where there are offsets, got {type(values).__name__}")
         else:
             lists = Lists((as_elements(source_of(values), "values"),), offsets)
         self._set_up(lists, options, "values")
