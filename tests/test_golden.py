@@ -19,6 +19,7 @@ GOLDEN = Path(__file__).parent / "golden" / "orders.json"
 
 LABELS = np.array([0, 2, 1, 0, 0, 2, 1, 0, 0, 0, 2, 0, 1, 0, 2, 0])
 MANY_LABELS = (np.arange(10_000) * 7919 % 97) ** 2 % 11
+LENGTHS = 1 + (np.arange(100_000) * 7919 % 997) ** 2 % 509
 SEEDS = [(0, 0), (0, 1), (1, 0), (12345, 7), (2**100 + 3, 2**40)]
 
 SAMPLERS = {
@@ -55,6 +56,8 @@ SAMPLERS = {
     ),
     "Prioritized": lambda: fb.Prioritized(np.arange(20)),
     "Prioritized, many rows": lambda: fb.Prioritized(np.arange(10_000) * 7919 % 1009 / 8),
+    "Bucketed": lambda: fb.Bucketed(LENGTHS[:100], window=32, block=4),
+    "Bucketed, many rows": lambda: fb.Bucketed(LENGTHS),
     "Weighted": lambda: fb.Weighted(np.arange(20)),
     "Weighted, many rows": lambda: fb.Weighted(np.arange(10_000) * 7919 % 1009),
     "Weighted without replacement": lambda: fb.Weighted(np.arange(20), replacement=False),

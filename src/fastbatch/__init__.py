@@ -13,6 +13,7 @@ from fastbatch.ragged import Packed, Padded, Ragged
 from fastbatch.samplers import (
     Balanced,
     Blocks,
+    Bucketed,
     Curriculum,
     Mixture,
     PerClass,
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Balanced",
     "Blocks",
+    "Bucketed",
     "Cast",
     "CenterCrop",
     "Curriculum",

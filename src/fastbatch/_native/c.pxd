@@ -195,6 +195,23 @@ cdef extern from "fb_curriculum.h" nogil:
     void fb_curriculum_guide(const uint64_t *sums, uint64_t n, uint32_t *guide)
 
 
+cdef extern from "fb_length_sort.h" nogil:
+    ctypedef struct fb_lengths:
+        const uint32_t *of_rows
+        unsigned bits
+
+
+cdef extern from "fb_bucketed.h" nogil:
+    ctypedef struct fb_bucketed:
+        fb_sampler sampler
+        fb_lengths lengths
+        uint64_t window
+        uint64_t block_rows
+        fb_simd level
+
+    void fb_bucketed_init(fb_bucketed *bucketed)
+
+
 cdef extern from "fb_sum_tree.h" nogil:
     const uint64_t FB_SUM_TREE_ROWS_END
     const double FB_SUM_TREE_WEIGHTS_END

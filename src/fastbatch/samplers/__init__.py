@@ -6,6 +6,7 @@ depend on batch size, ranks, threads or machine; they change with `order_version
 
 from fastbatch.samplers.balanced import Balanced, Mixture, Stratified
 from fastbatch.samplers.blocks import Blocks
+from fastbatch.samplers.bucketed import Bucketed
 from fastbatch.samplers.curriculum import Curriculum
 from fastbatch.samplers.perclass import PerClass
 from fastbatch.samplers.prioritized import Prioritized
@@ -17,6 +18,7 @@ from fastbatch.samplers.weighted import Weighted
 __all__ = [
     "Balanced",
     "Blocks",
+    "Bucketed",
     "Curriculum",
     "Given",
     "Mixture",
