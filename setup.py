@@ -75,6 +75,7 @@ EXTENSIONS = {
         "fb_scatter.c",
         "fb_sequential.c",
         "fb_shuffle.c",
+        "fb_token_budget.c",
     ],
     "prioritized": ["fb_prioritized.cpp", "fb_random.c", "fb_sum_tree.c"],
     "column": ["fb_concat.c", "fb_gather.c", "fb_importance.c", "fb_indexed.c", "fb_joined.c", "fb_valid.c"],

@@ -58,6 +58,8 @@ SAMPLERS = {
     "Prioritized, many rows": lambda: fb.Prioritized(np.arange(10_000) * 7919 % 1009 / 8),
     "Bucketed": lambda: fb.Bucketed(LENGTHS[:100], window=32, block=4),
     "Bucketed, many rows": lambda: fb.Bucketed(LENGTHS),
+    "TokenBudget": lambda: fb.TokenBudget(LENGTHS[:100], 1024, 5, window=40),
+    "TokenBudget, many rows": lambda: fb.TokenBudget(LENGTHS, 4096, multiple=8),
     "Weighted": lambda: fb.Weighted(np.arange(20)),
     "Weighted, many rows": lambda: fb.Weighted(np.arange(10_000) * 7919 % 1009),
     "Weighted without replacement": lambda: fb.Weighted(np.arange(20), replacement=False),
@@ -85,6 +87,10 @@ def sampler_order(name, seed, epoch):
     return described(SAMPLERS[name]().order(seed, epoch))
 
 
+def batch_sizes(name, seed, epoch):
+    return described([len(batch) for batch in SAMPLERS[name]().batches(seed, epoch)])
+
+
 def large_order(n, seed, epoch):
     return described(fb.Shuffle(n).order(seed, epoch))
 
@@ -107,6 +113,8 @@ def cases():
     for name in SAMPLERS:
         for seed, epoch in SEEDS:
             yield f"{name}, seed {seed}, epoch {epoch}", sampler_order, (name, seed, epoch)
+    for name in ("TokenBudget", "TokenBudget, many rows"):
+        yield f"{name}, rows of its batches, seed 1, epoch 0", batch_sizes, (name, 1, 0)
     for n in LARGE:
         yield f"Shuffle({n}), seed 3, epoch 2", large_order, (n, 3, 2)
     for n in PERMUTATIONS:

@@ -29,6 +29,7 @@ LAYERS = {
     "samplers": 2,
     "ragged": 2,  # takes what delivery does
     "feeding": 2,
+    "planned": 2,
     "transforms": 3,
     "user_samplers": 3,
     "containers": 3,  # opens them into what delivery takes

@@ -22,6 +22,7 @@ from fastbatch.samplers import (
     Shuffle,
     Stratified,
     Subset,
+    TokenBudget,
     Weighted,
     split,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "Statistics",
     "Stratified",
     "Subset",
+    "TokenBudget",
     "Weighted",
     "concat",
     "get_include",

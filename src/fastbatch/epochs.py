@@ -13,11 +13,12 @@ from fastbatch.batching import Batching
 from fastbatch.columns import Columns
 from fastbatch.delivery.destination import Destination
 from fastbatch.feeding import Feed
+from fastbatch.planned import PlannedFeed
 from fastbatch.ranks import Ranks
 from fastbatch.samplers import Sampler
 from fastbatch.seeding import root_key
 from fastbatch.state import Place
-from fastbatch.user_samplers import UserSampler
+from fastbatch.user_samplers import Planned, UserSampler
 from fastbatch.workers import choose_workers
 
 # What a forked child must not touch.
@@ -30,7 +31,7 @@ class Epochs:
     Parameters
     ----------
     columns : Columns
-    sampler : Sampler or UserSampler
+    sampler : Sampler, UserSampler or Planned
     batching : Batching
     ranks : Ranks
     destination : Destination
@@ -50,7 +51,7 @@ class Epochs:
     def __init__(
         self,
         columns: Columns,
-        sampler: Sampler | UserSampler,
+        sampler: Sampler | UserSampler | Planned,
         batching: Batching,
         ranks: Ranks,
         destination: Destination,
@@ -65,7 +66,8 @@ class Epochs:
         self.engine = self._make_engine()
         # The epoch begun last and what feeds it; or, while there is none, where the next one begins.
         self._start = Place(0, 0)
-        self._live: tuple[Epoch, Feed | None] | None = None  # one, so that other threads see two that belong together
+        # One, so that other threads see two that belong together.
+        self._live: tuple[Epoch, Feed | PlannedFeed | None] | None = None
         self._indexed: Epoch | None = None  # what batch() draws from
         self._key = root_key(seed)
         self._make_locks()
@@ -98,7 +100,9 @@ class Epochs:
         """Let the next batch have this size."""
         self._indexed = None
         if self._live is not None and not self._live[0].exhausted:
-            _resize(*self._live, batch_size)
+            epoch, feed = self._live
+            assert not isinstance(feed, PlannedFeed)  # whose batches have sizes of their own
+            _resize(epoch, feed, batch_size)
 
     def begin(self, batches: Batches) -> None:
         """Open an iterator's epoch, at its first `next`. The place stays where it is when that fails."""
@@ -109,8 +113,10 @@ class Epochs:
             last = self._live[0] if self._live is not None else None
             number, position, sampler_state = self._start if last is None else (last.number + 1, 0, None)
             size = self._batching.begin(number, position)
-            feed = None
-            if isinstance(self._sampler, UserSampler):
+            feed: Feed | PlannedFeed | None = None
+            if isinstance(self._sampler, Planned):
+                feed = self._sampler.feed(self._key, number, position, self._ranks)
+            elif isinstance(self._sampler, UserSampler):
                 feed = self._sampler.feed(
                     number, position, size, sampler_state, self._ranks, drop_last=self._batching.drop_last
                 )
@@ -121,9 +127,17 @@ class Epochs:
             if batches.start(epoch, feed, before):
                 self._live = epoch, feed
 
+    def n_batches(self, epoch: int, position: int) -> int:
+        """How many batches of an epoch begin at a position or behind it; TypeError where that is not known."""
+        if isinstance(self._sampler, Planned):
+            return len(self._sampler.steps(self._key, epoch, position, self._ranks))
+        return self._batching.n_batches(epoch, position, len(self._sampler))
+
     def batch(self, epoch: int, i: int) -> Any:
         """Batch i of an epoch, which must have one: nothing else changes."""
         with self._indexing:
+            if isinstance(self._sampler, Planned):
+                return self._planned_batch(self._sampler, epoch, i)
             indexed, self._indexed = self._indexed, None  # a signal handler that comes in between makes its own
             if indexed is None or indexed.number != epoch:
                 self._check_files()
@@ -135,6 +149,16 @@ class Epochs:
             batch = indexed.at(position)
             self._indexed = indexed
             return batch
+
+    def _planned_batch(self, sampler: Planned, epoch: int, i: int) -> Any:
+        self._check_files()
+        steps = sampler.steps(self._key, epoch, 0, self._ranks)
+        begin, end = int(steps.begins[i]), int(steps.ends[i])
+        one = self._open(epoch, begin, fed=True, helped=False)
+        one.feed(sampler.rows(self._key, epoch)[begin:end])
+        batches = Batches(lambda batches: None)
+        batches.start(one)
+        return next(batches)
 
     def close(self) -> None:
         """End all iterators, and threads."""
@@ -190,7 +214,7 @@ class Epochs:
         as_fed = fed and self._ranks.world_size > 1
         return Epoch(
             self.engine,
-            self._sampler.native if isinstance(self._sampler, UserSampler) else self._sampler.native_at(number),
+            self._sampler.native_at(number) if isinstance(self._sampler, Sampler) else self._sampler.native,
             self._key,
             number,
             position,
@@ -205,8 +229,9 @@ class Epochs:
             after=after,
         )
 
-    def _follow_schedule(self, epoch: Epoch, feed: Feed | None) -> None:
+    def _follow_schedule(self, epoch: Epoch, feed: Feed | PlannedFeed | None) -> None:
         """Before each batch: its size."""
+        assert not isinstance(feed, PlannedFeed)
         position = epoch.delivered if feed is None else feed.position_drawn(epoch)
         size = self._batching.at(epoch.number, position)
         assert size is not None

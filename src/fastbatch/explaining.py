@@ -12,12 +12,12 @@ from fastbatch.delivery.destination import Destination
 from fastbatch.mapping import Mapping
 from fastbatch.ranks import Ranks
 from fastbatch.samplers import Given, Sampler, Sequential
-from fastbatch.user_samplers import UserSampler
+from fastbatch.user_samplers import Planned, UserSampler
 
 
 def explain(
     columns: Columns,
-    sampler: Sampler | UserSampler,
+    sampler: Sampler | UserSampler | Planned,
     batching: Batching,
     ranks: Ranks,
     seed: int,
@@ -65,7 +65,7 @@ def _is_users_own(column: Column) -> bool:
     return isinstance(column.inner if isinstance(column, IndexedColumn) else column, NativeColumn)
 
 
-def _describe_order(sampler: Sampler | UserSampler, seed: int) -> str:
+def _describe_order(sampler: Sampler | UserSampler | Planned, seed: int) -> str:
     if isinstance(sampler, UserSampler):
         kind = "batches" if sampler.batches else "row numbers"
         return f"{kind} from {sampler.fingerprint}, checked as they are drawn"
@@ -73,6 +73,8 @@ def _describe_order(sampler: Sampler | UserSampler, seed: int) -> str:
         return "that of the data"
     if isinstance(sampler, Given):
         return f"{sampler!r}, the same every epoch"
+    if isinstance(sampler, Planned):
+        return f"{sampler!r}, seed {seed}, planned when an epoch begins, 4 bytes per row"
     return f"{sampler!r}, seed {seed}, {sampler.order_memory}"
 
 

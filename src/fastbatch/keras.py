@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from fastbatch.loader import Loader
+from fastbatch.user_samplers import Planned
 
 
 class LoaderPyDataset(keras.utils.PyDataset):  # type: ignore[misc]
@@ -135,13 +136,13 @@ def as_pydataset(loader: Loader) -> LoaderPyDataset:
         It is no Loader, or its rows come from an iterable, or from a sampler that follows updates.
     ValueError
         The batches are others, or hold row numbers, which Keras would take for targets or weights; or the batch size is
-        a schedule, by which epochs may differ in length.
+        a schedule or that of a `TokenBudget`, by which epochs may differ in length.
     IndexError
         There is no batch.
     """
     if not isinstance(loader, Loader):
         raise TypeError(f"loader must be a fastbatch.Loader, got {type(loader).__name__}")
-    if loader._batching.schedule is not None:
+    if loader._batching.schedule is not None or isinstance(loader._sampler, Planned):
         raise ValueError("batch_size must be a number: Keras counts the batches of the first epoch for all")
     batch = batch_of(loader, loader.epoch, 0)  # what refuses, refuses here
     if isinstance(batch, tuple):

@@ -19,7 +19,7 @@ from fastbatch.samplers import Sampler
 from fastbatch.seeding import check_epoch, check_seed
 from fastbatch.state import Place, place_from, state_of
 from fastbatch.stats import Stats, stats_of
-from fastbatch.user_samplers import UserSampler, as_sampler
+from fastbatch.user_samplers import Planned, UserSampler, as_sampler, given
 from fastbatch.workers import check_workers
 
 
@@ -54,7 +54,7 @@ class Loader:
         Whether each epoch has a new random order (`Shuffle`).
     sampler : sampler, or iterable of int or of index arrays, optional
         Which rows, in which order. An array or list is one fixed order. Other iterables are iterated anew each epoch.
-    batch_sampler : iterable of index arrays, optional
+    batch_sampler : TokenBudget, or iterable of index arrays, optional
         Each item is one batch; excludes `batch_size`, `shuffle`, `sampler` and `drop_last`.
     drop_last : bool
         Whether a shorter last batch is left out.
@@ -200,6 +200,8 @@ class Loader:
         self._map, self._mapping = map, self._make_mapping(map, map_threads)
         self._batching = Batching(size, self._sampler.multiple, self._ranks.world_size, drop_last=bool(drop_last))
         if uneven == "pad":
+            if isinstance(self._sampler, Planned):
+                raise ValueError('uneven="pad" needs a batch_size: with a TokenBudget no batch has rows to fill it up')
             if isinstance(self._sampler, UserSampler):
                 raise ValueError('uneven="pad" needs one of fastbatch\'s samplers: an iterable does not say its length')
             self._columns = with_valid(self._columns, len(self._sampler))
@@ -264,17 +266,17 @@ class Loader:
             The sampler has no length, or its items are batches of sizes that nobody knows.
         """
         epoch, position, _ = self._epochs.place()
-        return self._batching.n_batches(epoch, position, len(self._sampler))
+        return self._epochs.n_batches(epoch, position)
 
     def __len__(self) -> int:
-        """Batches of a whole epoch; with a schedule, of the present one.
+        """Batches of a whole epoch; with a schedule or a `TokenBudget`, of the present one.
 
         Raises
         ------
         TypeError
             The sampler has no length.
         """
-        return self._batching.n_batches(self.epoch, 0, len(self._sampler))
+        return self._epochs.n_batches(self.epoch, 0)
 
     def __iter__(self) -> Batches | MappedBatches:
         """An iterator over the next epoch, which begins at its first `next`."""
@@ -316,7 +318,7 @@ class Loader:
         if self._sampler.native.live:
             raise TypeError("batch(epoch, i) needs an order that nothing changes: this sampler follows updates")
         check_epoch(epoch)
-        n_batches = self._batching.n_batches(epoch, 0, len(self._sampler))
+        n_batches = self._epochs.n_batches(epoch, 0)
         if not 0 <= i < n_batches:
             raise IndexError(f"batch {i} is out of range for an epoch of {n_batches} batches")
         batch = self._epochs.batch(epoch, i)
@@ -419,7 +421,7 @@ class Loader:
             "arguments": {**self._arguments, "data": by_reference(self._arguments["data"])},
             "batch_size": self._batching.schedule or self._batching.size,
             "drop_last": self._batching.drop_last,
-            "sampler": self._sampler if isinstance(self._sampler, Sampler) else self._sampler.iterable,
+            "sampler": given(self._sampler),
             "state": state,
         }
 

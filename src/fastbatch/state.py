@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fastbatch.samplers import Sampler, order_version
 from fastbatch.seeding import check_epoch, check_seed
-from fastbatch.user_samplers import UserSampler
+from fastbatch.user_samplers import Planned, UserSampler
 
 #: The version of the format.
 STATE_FORMAT = 1
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 def state_of(
-    place: Place, seed: int, sampler: Sampler | UserSampler, n_rows: int, batch_size: int | None
+    place: Place, seed: int, sampler: Sampler | UserSampler | Planned, n_rows: int, batch_size: int | None
 ) -> dict[str, Any]:
     """The state of a Loader at a place; with a batch size where it is another than the Loader was made with."""
     state = {
@@ -52,7 +52,7 @@ def state_of(
     return state
 
 
-def place_from(state: Mapping[str, Any], sampler: Sampler | UserSampler, n_rows: int) -> tuple[int, Place]:
+def place_from(state: Mapping[str, Any], sampler: Sampler | UserSampler | Planned, n_rows: int) -> tuple[int, Place]:
     """The seed and the place in a state that fits the sampler and the data.
 
     Raises
@@ -84,7 +84,7 @@ def place_from(state: Mapping[str, Any], sampler: Sampler | UserSampler, n_rows:
     )
     if place.position < 0:
         raise ValueError(f"position must not be negative, got {place.position}")
-    if isinstance(sampler, Sampler) and place.position > len(sampler):
+    if not isinstance(sampler, UserSampler) and place.position > len(sampler):
         raise ValueError(f"position must be at most {len(sampler)}, the rows of an epoch, got {place.position}")
     if place.position % sampler.multiple != 0:
         raise ValueError(f"position must be a multiple of {sampler.multiple}, a group's rows, got {place.position}")

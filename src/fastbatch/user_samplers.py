@@ -1,4 +1,4 @@
-"""Samplers that users bring: iterables of row numbers, and what they must be. See feeding for how they are drawn."""
+"""Samplers that say what a batch is, or come from elsewhere: what feeds an epoch. See feeding and planned for how."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from fastbatch._native.sampler import Fed
 from fastbatch.delivery import is_array
 from fastbatch.feeding import Feed, SharedFeed
+from fastbatch.planned import PlannedFeed, Steps
 from fastbatch.ranks import Ranks
-from fastbatch.samplers import Given, Sampler, Sequential, Shuffle
+from fastbatch.samplers import Given, Plan, Sampler, Sequential, Shuffle, TokenBudget
 
 
 class UserSampler:
@@ -81,7 +82,62 @@ class UserSampler:
         return f"{'batches' if self.batches else 'rows'} from {self.iterable!r}"
 
 
-def as_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> Sampler | UserSampler:
+class Planned:
+    """Batches that are planned for a whole epoch when it begins.
+
+    Parameters
+    ----------
+    sampler : TokenBudget
+    """
+
+    multiple = 1
+
+    def __init__(self, sampler: TokenBudget) -> None:
+        self.sampler = sampler
+        self.native = Fed(sampler.n)
+        self._made: tuple[tuple[int, int], int, Plan] | None = None  # the last plan, and of which epoch it is
+
+    def __len__(self) -> int:
+        """Rows of an epoch."""
+        return len(self.sampler)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this sampler from another in a saved state."""
+        return self.sampler.fingerprint
+
+    def steps(self, key: tuple[int, int], epoch: int, position: int, ranks: Ranks) -> Steps:
+        """The batches of an epoch for one rank, from a position on."""
+        return Steps(self._plan(key, epoch).starts, position, ranks)
+
+    def feed(self, key: tuple[int, int], epoch: int, position: int, ranks: Ranks) -> PlannedFeed:
+        """Begin an epoch at `position`."""
+        plan = self._plan(key, epoch)
+        return PlannedFeed(self.sampler.n, plan.rows, Steps(plan.starts, position, ranks), position)
+
+    def rows(self, key: tuple[int, int], epoch: int) -> Any:
+        """The rows of an epoch, batch after batch."""
+        return self._plan(key, epoch).rows
+
+    def _plan(self, key: tuple[int, int], epoch: int) -> Plan:
+        made = self._made
+        if made is None or made[:2] != (key, epoch):
+            made = self._made = (key, epoch, self.sampler.plan(key, epoch))
+        return made[2]
+
+    def __repr__(self) -> str:
+        """What it is."""
+        return repr(self.sampler)
+
+
+def given(sampler: Sampler | UserSampler | Planned) -> Any:
+    """What a Loader has to be given for it, as its `sampler` or `batch_sampler`."""
+    if isinstance(sampler, Planned):
+        return sampler.sampler
+    return sampler.iterable if isinstance(sampler, UserSampler) else sampler
+
+
+def as_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> Sampler | UserSampler | Planned:
     """The sampler that a Loader's arguments ask for.
 
     Raises
@@ -91,8 +147,14 @@ def as_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> 
     ValueError
         It draws from another number of rows.
     """
+    if isinstance(batch_sampler, TokenBudget):
+        if batch_sampler.n != n_rows:
+            raise ValueError(f"the batch_sampler has lengths of {batch_sampler.n} rows, the data has {n_rows}")
+        return Planned(batch_sampler)
     if batch_sampler is not None:
         return UserSampler(batch_sampler, n_rows, batches=True)
+    if isinstance(sampler, TokenBudget):
+        raise TypeError("a TokenBudget says what a batch is: give it as batch_sampler, without batch_size")
     if sampler is None:
         return Shuffle(n_rows) if shuffle else Sequential(n_rows)
     if isinstance(sampler, (list, tuple, range)) or is_array(sampler):

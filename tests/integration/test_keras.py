@@ -260,9 +260,14 @@ def by_number(epoch, samples):
         (lambda: loader_of(FEATURES, rows=True), ValueError, "Keras would take row numbers"),
         (lambda: loader_of((FEATURES, LABELS, LABELS, LABELS)), ValueError, "got a tuple of 4"),
         (lambda: fb.Loader(FEATURES, by_number), ValueError, "batch_size must be a number"),
+        (
+            lambda: fb.Loader(FEATURES, batch_sampler=fb.TokenBudget(np.ones(N, int), 9)),
+            ValueError,
+            "batch_size must be a number",
+        ),
         (lambda: fb.Loader(FEATURES[:0], 32), IndexError, "an epoch of 0 batches"),
     ],
-    ids=["no Loader", "iterable", "live", "rows", "rows of x", "four", "schedule", "empty"],
+    ids=["no Loader", "iterable", "live", "rows", "rows of x", "four", "schedule", "tokens", "empty"],
 )
 def test_what_keras_cannot_take_is_refused_when_the_dataset_is_made(loader, error, message):
     made = loader()

@@ -14,7 +14,7 @@ module           what it holds                                                 C
 ``classes``      rows by their classes: in shares, or in groups                ``fb_balanced``, ``fb_perclass``
 ``weighted``     rows by their weights                                         ``fb_alias``, ``fb_race``
 ``curriculum``   rows from easy to hard                                        ``fb_curriculum``
-``lengths``      rows by their lengths                                         ``fb_bucketed``
+``lengths``      rows by their lengths, and batches by their padded size       ``fb_bucketed``
 ``prioritized``  rows by weights that change while they are drawn              ``fb_prioritized``
 ``column``       how to write rows into a slot                                 ``fb_column``, ``fb_concat``
 ``cast``         how to write them as another type                             ``fb_cast``, ``fb_one_hot``

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import Any, Self, final
 
+import numpy as np
 import numpy.typing as npt
 
 from fastbatch._native.engine import Engine
@@ -56,6 +57,13 @@ class Epoch:
     def fill(self, number: int) -> None: ...
     def deliver(self) -> Any: ...
     def put_back(self) -> None: ...
+
+@final
+class BatchFeed:
+    def __new__(
+        cls, n: int, rows: npt.NDArray[Any], begins: npt.NDArray[np.uint64], ends: npt.NDArray[np.uint64]
+    ) -> Self: ...
+    def __call__(self, epoch: Epoch) -> bool: ...
 
 @final
 class Batches:

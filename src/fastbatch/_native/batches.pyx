@@ -2,6 +2,8 @@
 
 import threading
 
+import numpy as np
+
 from fastbatch._native.take import check_rows
 
 cimport cython
@@ -13,7 +15,7 @@ from fastbatch._native.c cimport fb_context, fb_key
 from fastbatch._native.cpp cimport Batch, Buffer, Cursor, Refusal, Share, Status, now
 from fastbatch._native.engine cimport MAX_COLUMNS, Engine, generation
 from fastbatch._native.random cimport key_from_words
-from fastbatch._native.sampler cimport Sampler
+from fastbatch._native.sampler cimport Sampler, check_row_numbers
 
 cnp.import_array()
 
@@ -415,6 +417,62 @@ cdef class Epoch:
         cdef Cursor *cursor = self.cursor
         with nogil:
             cursor.put_back()
+
+
+# Batches, and rows, that are handed in at once: more than threads may fill ahead, and few enough to be copied in
+# microseconds.
+cdef enum:
+    FEED_BATCHES = 64
+    FEED_ROWS = 1 << 14
+
+
+@cython.final
+cdef class BatchFeed:
+    """Batches of rows that are known beforehand: a feeder that hands in some of them at a time.
+
+    Parameters
+    ----------
+    n : int
+        Rows of the data.
+    rows : uint32 of shape (n_rows,), or uint64 from 2**32 rows on
+        Below `n`; nobody may write them any more.
+    begins, ends : uint64 of shape (n_batches,)
+        Where each batch lies in them.
+    """
+
+    cdef uint64_t n_rows
+    cdef cnp.ndarray rows
+    cdef cnp.ndarray begins
+    cdef cnp.ndarray ends
+    cdef size_t n_fed
+
+    def __cinit__(self, uint64_t n, cnp.ndarray rows not None, cnp.ndarray begins not None, cnp.ndarray ends not None):
+        cdef cnp.ndarray array
+        check_row_numbers(n, rows, "rows")
+        for array in (begins, ends):
+            if array.dtype != np.uint64 or not cnp.PyArray_ISCARRAY_RO(array) or array.ndim != 1:
+                raise ValueError(f"begins and ends must be contiguous arrays of uint64, got {array.dtype}")
+        if len(begins) != len(ends) or np.any(begins > ends) or np.any(ends > len(rows)):
+            raise ValueError(f"batches must lie within the {len(rows)} rows, each with a begin and an end")
+        self.n_rows, self.rows, self.begins, self.ends = n, rows, begins, ends
+
+    def __call__(self, Epoch epoch not None):
+        """Hand in the next batches; False when there are none."""
+        if not epoch.is_fed or epoch.sampler.sampler.n_rows != self.n_rows:
+            raise ValueError(f"the epoch must be fed, of {self.n_rows} rows")
+        cdef const char *rows = <const char *>cnp.PyArray_DATA(self.rows)
+        cdef const uint64_t *begins = <const uint64_t *>cnp.PyArray_DATA(self.begins)
+        cdef const uint64_t *ends = <const uint64_t *>cnp.PyArray_DATA(self.ends)
+        cdef size_t width = cnp.PyArray_ITEMSIZE(self.rows), n_batches = cnp.PyArray_SIZE(self.begins)
+        cdef size_t first = self.n_fed, n_handed = 0
+        cdef Cursor *cursor = epoch.cursor
+        # The GIL may be given up here: the threads of one iterator take turns to feed it.
+        with nogil:
+            while self.n_fed < n_batches and self.n_fed - first < FEED_BATCHES and n_handed < FEED_ROWS:
+                cursor.feed(rows + begins[self.n_fed] * width, ends[self.n_fed] - begins[self.n_fed])
+                n_handed += ends[self.n_fed] - begins[self.n_fed]
+                self.n_fed += 1
+        return self.n_fed > first
 
 
 @cython.final

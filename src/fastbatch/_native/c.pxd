@@ -212,6 +212,22 @@ cdef extern from "fb_bucketed.h" nogil:
     void fb_bucketed_init(fb_bucketed *bucketed)
 
 
+cdef extern from "fb_token_budget.h" nogil:
+    ctypedef struct fb_token_budget:
+        uint64_t n_rows
+        fb_lengths lengths
+        uint64_t tokens
+        uint64_t max_rows
+        uint64_t multiple
+        uint64_t window
+
+    int fb_token_budget_cut(const fb_token_budget *budget, fb_key key, uint64_t epoch, uint32_t *rows,
+                            uint32_t *scratch, uint32_t *ends, uint64_t *n_batches, fb_poll poll)
+    int fb_token_budget_deal(const fb_token_budget *budget, fb_key key, uint64_t epoch, const uint32_t *rows,
+                             const uint32_t *ends, uint64_t n_batches, uint32_t *order, uint32_t *out,
+                             uint64_t *starts, fb_poll poll)
+
+
 cdef extern from "fb_sum_tree.h" nogil:
     const uint64_t FB_SUM_TREE_ROWS_END
     const double FB_SUM_TREE_WEIGHTS_END

@@ -13,6 +13,7 @@ from fastbatch.samplers.prioritized import Prioritized
 from fastbatch.samplers.rows import Given, Sequential, Shuffle
 from fastbatch.samplers.sampler import Sampler, order_version
 from fastbatch.samplers.subset import Subset, split
+from fastbatch.samplers.token_budget import Plan, TokenBudget
 from fastbatch.samplers.weighted import Weighted
 
 __all__ = [
@@ -23,12 +24,14 @@ __all__ = [
     "Given",
     "Mixture",
     "PerClass",
+    "Plan",
     "Prioritized",
     "Sampler",
     "Sequential",
     "Shuffle",
     "Stratified",
     "Subset",
+    "TokenBudget",
     "Weighted",
     "order_version",
     "split",

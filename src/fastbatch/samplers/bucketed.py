@@ -53,6 +53,10 @@ class Bucketed(Sampler):
     ValueError
         Lengths are not 1-D, too many or out of range; `window` or `block` is, or `window` is no multiple of `block`.
 
+    See Also
+    --------
+    TokenBudget : Batches of as many rows as their length allows.
+
     References
     ----------
     .. [1] Khomenko, Shyshkov, Radyvonenko and Bokhan, "Accelerating recurrent neural network training using sequence

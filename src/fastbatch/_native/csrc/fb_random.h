@@ -42,7 +42,8 @@ enum fb_stream {
     FB_STREAM_IMAGE = 12, /* how an image is changed; unit = the position */
     FB_STREAM_NATIVE = 13, /* what a column of the user's draws from; it is told the first word */
     FB_STREAM_MIX = 14, /* how the rows of a batch are mixed; unit = the position of the first */
-    FB_STREAM_LENGTHS = 20 /* the order of blocks of like length; unit = the window */
+    FB_STREAM_LENGTHS = 20, /* the order of blocks of like length; unit = the window */
+    FB_STREAM_BATCHES = 21  /* the order of batches that were cut by their size */
 };
 
 /* Philox4x64-10 of the counter (epoch, stream, unit, pass) under `root`. */
