@@ -15,6 +15,7 @@ cdef extern from "fb_simd.h" nogil:
     enum fb_simd:
         FB_SIMD_LEVELS
 
+    const char *FB_SIMD_LOWEST
     fb_simd fb_simd_supported()
 
 

@@ -1,8 +1,8 @@
 import os
 
-from fastbatch._native.c cimport FB_SIMD_LEVELS, fb_simd_supported
+from fastbatch._native.c cimport FB_SIMD_LEVELS, FB_SIMD_LOWEST, fb_simd_supported
 
-NAMES = ("baseline", "avx2", "avx512")
+NAMES = (FB_SIMD_LOWEST.decode(), "avx2", "avx512")
 assert len(NAMES) == FB_SIMD_LEVELS
 
 #: The paths that this machine has.

@@ -22,7 +22,13 @@ FB_INLINE enum fb_simd fb_simd_supported(void) {
         return FB_SIMD_AVX512;
     return __builtin_cpu_supports("avx2") ? FB_SIMD_AVX2 : FB_SIMD_BASELINE;
 }
+#define FB_SIMD_LOWEST "baseline"
 #else
+#if defined(__aarch64__) || defined(_M_ARM64)
+#define FB_SIMD_LOWEST "neon" /* which every such CPU has, and the compiler uses */
+#else
+#define FB_SIMD_LOWEST "baseline"
+#endif
 #define FB_TARGET_BASELINE
 #define FB_TARGET_AVX2
 #define FB_TARGET_AVX512
