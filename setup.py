@@ -77,6 +77,7 @@ EXTENSIONS = {
         "fb_shuffle.c",
         "fb_token_budget.c",
     ],
+    "packing": ["fb_first_fit.c", "fb_length_sort.c", "fb_packed_rows.c"],
     "prioritized": ["fb_prioritized.cpp", "fb_random.c", "fb_sum_tree.c"],
     "column": ["fb_concat.c", "fb_gather.c", "fb_importance.c", "fb_indexed.c", "fb_joined.c", "fb_valid.c"],
     "cast": ["fb_cast.c", "fb_cast_column.c", "fb_one_hot.c"],

@@ -80,3 +80,33 @@ def padding(lengths, batches, multiple=1):
         return 0.0
     size = sum(len(batch) * padded(max(lengths[row] for row in batch), multiple) for batch in batches)
     return 1 - sum(lengths[row] for batch in batches for row in batch) / size
+
+
+def first_fit(lengths, context):
+    """The rows of fb.FirstFit, each a list of sequences."""
+    rows, room = [], []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        row = next((row for row in range(len(rows)) if room[row] >= lengths[i]), len(rows))
+        if row == len(rows):
+            rows.append([])
+            room.append(context)
+        rows[row].append(i)
+        room[row] -= lengths[i]
+    return rows
+
+
+def packed(rows, values, offsets, context, pad):
+    """Values, positions and segments of packed rows."""
+    shape = (len(rows), context)
+    out = np.full((*shape, *values.shape[1:]), pad, values.dtype)
+    positions, segments = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for i, row in enumerate(rows):
+        at = 0
+        for number, sequence in enumerate(row):
+            of_sequence = values[offsets[sequence] : offsets[sequence + 1]]
+            place = slice(at, at + len(of_sequence))
+            out[i, place] = of_sequence
+            positions[i, place] = np.arange(len(of_sequence))
+            segments[i, place] = number + 1
+            at += len(of_sequence)
+    return out, positions, segments

@@ -68,6 +68,7 @@ SAMPLERS = {
 # Around the size at which an order becomes buckets, and well above it.
 LARGE = [2**22, 2**22 + 1, 2**22 + 1000, 5_000_000]
 PERMUTATIONS = [0, 1, 2, 10, 1000, 2**22, 2**22 + 1000, 5_000_000]
+PACKED = [(100, 512), (100_000, 2048)]
 SHUFFLED = [("i8", 1, 10), ("u1", 1, 1000), ("f4", 3, 100), ("u1", 5, 2**22 + 1000), ("u8", 3, 2**22 + 1000)]
 
 
@@ -89,6 +90,12 @@ def sampler_order(name, seed, epoch):
 
 def batch_sizes(name, seed, epoch):
     return described([len(batch) for batch in SAMPLERS[name]().batches(seed, epoch)])
+
+
+def packed(n, context):
+    """Which sequences share rows, and how many each has."""
+    packing = fb.FirstFit(LENGTHS[:n], context)
+    return described(np.concatenate([packing.sequences, np.diff(packing.offsets)]))
 
 
 def large_order(n, seed, epoch):
@@ -115,6 +122,8 @@ def cases():
             yield f"{name}, seed {seed}, epoch {epoch}", sampler_order, (name, seed, epoch)
     for name in ("TokenBudget", "TokenBudget, many rows"):
         yield f"{name}, rows of its batches, seed 1, epoch 0", batch_sizes, (name, 1, 0)
+    for n, context in PACKED:
+        yield f"FirstFit of {n} into rows of {context}", packed, (n, context)
     for n in LARGE:
         yield f"Shuffle({n}), seed 3, epoch 2", large_order, (n, 3, 2)
     for n in PERMUTATIONS:

@@ -32,6 +32,8 @@ LAYERS = {
     "planned": 2,
     "transforms": 3,
     "user_samplers": 3,
+    "packed": 3,
+    "packing": 4,
     "containers": 3,  # opens them into what delivery takes
     "columns": 4,
     "workers": 2,

@@ -9,6 +9,8 @@ from fastbatch.describing import Statistics, statistics
 from fastbatch.loader import Loader
 from fastbatch.materializing import materialize
 from fastbatch.native_column import NativeColumn, get_include
+from fastbatch.packed import PackedRows
+from fastbatch.packing import FirstFit
 from fastbatch.ragged import Packed, Padded, Ragged
 from fastbatch.samplers import (
     Balanced,
@@ -52,6 +54,7 @@ __all__ = [
     "Curriculum",
     "CutMix",
     "Cutout",
+    "FirstFit",
     "Layout",
     "Loader",
     "MixUp",
@@ -60,6 +63,7 @@ __all__ = [
     "Normalize",
     "OneHot",
     "Packed",
+    "PackedRows",
     "Padded",
     "PerClass",
     "Prioritized",

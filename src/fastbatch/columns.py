@@ -24,6 +24,7 @@ from fastbatch.containers import opened
 from fastbatch.delivery import BFLOAT16, OUTPUTS, Source, is_array, source_of, wrapper_for
 from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
 from fastbatch.native_column import NativeColumn
+from fastbatch.packed import PackedPart, PackedRows
 from fastbatch.picking import Picked
 from fastbatch.ragged import Packed, Padded, Part
 from fastbatch.transforms import Rows, Transform, match
@@ -91,7 +92,7 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False, tr
 
 def is_column(leaf: object) -> bool:
     """Whether an object is one column rather than a structure of them."""
-    return isinstance(leaf, (Concat, NativeColumn, Part, Picked)) or is_array(leaf)
+    return isinstance(leaf, (Concat, NativeColumn, PackedPart, Part, Picked)) or is_array(leaf)
 
 
 def _make_column(
@@ -102,6 +103,10 @@ def _make_column(
         if transforms:
             raise TypeError(f"{path}: transforms read arrays, and this is part of a ragged column")
         return leaf.column(), output or leaf.framework, leaf.copies, [(path, file) for file in leaf.files], None
+    if isinstance(leaf, PackedPart):
+        if transforms:
+            raise TypeError(f"{path}: transforms read arrays, and this is part of packed rows")
+        return leaf.column(output), output or leaf.framework, leaf.copies, [(path, file) for file in leaf.files], None
     if isinstance(leaf, Picked):
         inner, framework, copied, files, made = _make_column(leaf.array, path, transforms, output)
         return IndexedColumn(inner, leaf.rows), framework, copied, files, made
@@ -218,7 +223,7 @@ def _wrap_in(framework: str, column: Column, *, needed: bool) -> tuple[str, Call
 
 def with_leaf(structure: Structure, name: str, why: str) -> Structure:
     """The structure of a batch that carries one more leaf, the last."""
-    if structure.kind == "leaf" or structure.factory in (Padded, Packed):
+    if structure.kind == "leaf" or structure.factory in (Padded, Packed, PackedRows):
         return Structure("tuple", (structure, LEAF))
     if structure.kind in ("tuple", "list"):
         return Structure(structure.kind, (*structure.children, LEAF))

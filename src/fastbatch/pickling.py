@@ -13,6 +13,7 @@ from fastbatch.columns import is_column
 from fastbatch.concatenation import Concat
 from fastbatch.containers import is_container
 from fastbatch.mapped_files import address_range, file_beneath
+from fastbatch.packed import PackedPart
 from fastbatch.ragged import Ragged
 from fastbatch.ragged.sources import Lists
 
@@ -73,6 +74,8 @@ def from_reference(kept: Any) -> Any:
 def _opened(leaf: Any) -> Any:
     if isinstance(leaf, Concat):
         return Concat(_opened(array) for array in leaf.arrays)
+    if isinstance(leaf, PackedPart):
+        return leaf.over(_opened(leaf.ragged))
     return leaf.open() if isinstance(leaf, (FileReference, RaggedReference)) else leaf
 
 
@@ -81,6 +84,8 @@ def _reference(leaf: Any) -> Any:
         return RaggedReference(_with_arrays(leaf.lists, _reference), leaf.options)
     if isinstance(leaf, Concat):
         return Concat(_reference(array) for array in leaf.arrays)
+    if isinstance(leaf, PackedPart):
+        return leaf.over(_reference(leaf.ragged))
     if isinstance(leaf, memoryview):
         return np.asarray(leaf)  # memoryviews cannot be pickled
     file = file_beneath(leaf) if isinstance(leaf, np.ndarray) else None

@@ -15,6 +15,7 @@ module           what it holds                                                 C
 ``weighted``     rows by their weights                                         ``fb_alias``, ``fb_race``
 ``curriculum``   rows from easy to hard                                        ``fb_curriculum``
 ``lengths``      rows by their lengths, and batches by their padded size       ``fb_bucketed``
+``packing``      sequences that share rows, and columns of them                ``fb_first_fit``
 ``prioritized``  rows by weights that change while they are drawn              ``fb_prioritized``
 ``column``       how to write rows into a slot                                 ``fb_column``, ``fb_concat``
 ``cast``         how to write them as another type                             ``fb_cast``, ``fb_one_hot``

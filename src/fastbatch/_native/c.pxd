@@ -201,6 +201,8 @@ cdef extern from "fb_length_sort.h" nogil:
         const uint32_t *of_rows
         unsigned bits
 
+    void fb_sort_by_length(const fb_lengths *lengths, int longest_first, uint32_t *rows, uint32_t *sorted, size_t n)
+
 
 cdef extern from "fb_bucketed.h" nogil:
     ctypedef struct fb_bucketed:
@@ -513,6 +515,35 @@ cdef extern from "fb_native.h" nogil:
         const void *state
 
     uint64_t fb_native_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+
+
+cdef extern from "fb_first_fit.h" nogil:
+    uint64_t fb_first_fit_most_rows(uint64_t n, uint64_t total, uint64_t context)
+    uint64_t fb_first_fit_n_nodes(uint64_t n_rows)
+    uint64_t fb_first_fit(const fb_lengths *lengths, const uint32_t *order, uint64_t n, uint32_t context,
+                          uint64_t n_nodes, uint32_t *tree, uint32_t *row_of)
+    void fb_first_fit_group(const uint32_t *order, const uint32_t *row_of, uint64_t n, uint64_t n_rows,
+                            uint64_t *starts, uint32_t *sequences)
+
+
+cdef extern from "fb_packed_rows.h" nogil:
+    ctypedef struct fb_packed_rows:
+        fb_column column
+        fb_ragged sequences
+        const uint64_t *starts
+        uint64_t context
+        int is_even
+        char pad[FB_PAD_NBYTES]
+
+    uint64_t fb_packed_values_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+    uint64_t fb_packed_positions_fill_64(const fb_column *column, const fb_rows *rows, void *slot,
+                                         const fb_context *context)
+    uint64_t fb_packed_positions_fill_32(const fb_column *column, const fb_rows *rows, void *slot,
+                                         const fb_context *context)
+    uint64_t fb_packed_segments_fill_64(const fb_column *column, const fb_rows *rows, void *slot,
+                                        const fb_context *context)
+    uint64_t fb_packed_segments_fill_32(const fb_column *column, const fb_rows *rows, void *slot,
+                                        const fb_context *context)
 
 
 cdef extern from "fb_index.h" nogil:

@@ -174,6 +174,11 @@ class Ragged:
         return self._options
 
     @property
+    def runs(self) -> Runs:
+        """What columns are made of."""
+        return self._runs
+
+    @property
     def lists(self) -> Lists:
         """The elements, and which of them each row has."""
         return Lists(self._sources, self._runs.starts, self._runs.given_lengths)
