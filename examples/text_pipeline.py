@@ -1,7 +1,7 @@
 """Sentences of different lengths, padded while they are gathered, for an LSTM that reads each to its own end.
 
-English that ships with Python and NumPy: which of the two a sentence is from. Sentences of like length come together, so
-that little of a batch is padding. Needs torch.
+English that ships with Python and NumPy: which of the two a sentence is from. Sentences of like length come together,
+so that little of a batch is padding. Needs torch.
 """
 
 import pydoc_data.topics
