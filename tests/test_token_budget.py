@@ -210,6 +210,25 @@ def test_a_loader_has_its_batches(threads, prefetch, lengths, tokens, seed):
     loader.close()
 
 
+@pytest.mark.parametrize(("threads", "prefetch"), WORKERS)
+@pytest.mark.parametrize("multiple", [1, 8])
+def test_what_is_padded_stays_within_the_budget(multiple, threads, prefetch):
+    lengths = lengths_of(3000)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    tokens = np.arange(offsets[-1])
+    ragged = fb.Ragged(tokens, offsets, pad=-1, multiple=multiple)
+    sampler = fb.TokenBudget(ragged.lengths, 4096, multiple=multiple)
+    loader = fb.Loader(ragged, batch_sampler=sampler, seed=3, rows=True, threads=threads, prefetch=prefetch)
+    n_padding = n_all = 0
+    for batch, rows in loader:
+        assert batch.values.size <= 4096
+        assert np.array_equal(batch.lengths, lengths[rows])
+        assert np.array_equal(batch.values[:, 0], offsets[rows])
+        n_padding += np.count_nonzero(batch.values == -1)
+        n_all += batch.values.size
+    assert n_padding / n_all == pytest.approx(sampler.padding(3, 0))
+
+
 def test_large_batches_are_handed_in_a_few_at_a_time():
     sampler = fb.TokenBudget(np.ones(300_000, np.int64), 40_000)
     (loader,) = loaders(sampler, threads=2, prefetch=3)

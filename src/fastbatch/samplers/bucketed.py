@@ -40,7 +40,7 @@ class Bucketed(Sampler):
     Parameters
     ----------
     lengths : array_like of int, of shape (n,)
-        From 1 to below 2**31, of fewer than 2**32 rows. They are copied.
+        From 1 to below 2**31, of fewer than 2**32 rows: those of a `Ragged`, say. They are copied.
     window : int, optional
         Rows that are sorted together, a multiple of `block`. None: 256 blocks.
     block : int

@@ -63,7 +63,7 @@ class TokenBudget:
     Parameters
     ----------
     lengths : array_like of int, of shape (n,)
-        From 1 to below 2**31, of fewer than 2**32 rows. They are copied.
+        From 1 to below 2**31, of fewer than 2**32 rows: those of a `Ragged`, say. They are copied.
     tokens : int
         What rows x width of a batch may be.
     max_rows : int, optional
