@@ -2,6 +2,7 @@ from typing import Final, Self, final
 
 from fastbatch._native.column import Column
 
+WRITABLE: Final[dict[str, int]]
 MIXINGS: Final[dict[str, int]]
 
 @final
