@@ -38,7 +38,6 @@ def test_it_is_its_twin(lengths, block, n_blocks, seed, epoch):
     ("n", "window", "block"),
     [
         (2**16 - 1, 5000, 50),
-        pytest.param(2**16, 4096, 64, marks=pytest.mark.slow),
         pytest.param(70_001, 1000, 1000, marks=pytest.mark.slow),
     ],
 )
