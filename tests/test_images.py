@@ -305,6 +305,12 @@ def test_arguments_that_cannot_be(make, error, match):
         (images(), fb.Layout("NHWC", "NHW"), ValueError, "images of 3 channels cannot become NHW"),
         (images(channels=1025), fb.RandomFlip(), ValueError, "1 to 1024 channels, got rows of shape"),
         (images(height=0), fb.RandomFlip(), ValueError, r"images have pixels, .* got rows of shape \(0, 11, 3\)"),
+        (
+            images(layout="NCHW"),
+            fb.RandomFlip(),
+            ValueError,
+            r"\(3, 9, 11\) look as if .* give Layout\('NCHW",
+        ),
         (np.arange(5), fb.RandomFlip(), ValueError, r"have 3 axes, got rows of shape \(\)"),
         (
             np.zeros((3, 4, 4, 3), "c16"),
@@ -357,4 +363,6 @@ def test_explain_and_tensors():
         :, None, None
     ]
     assert torch.allclose(batch.double(), wanted, rtol=1e-2, atol=1e-2)
-    assert "images, uint8 to bfloat16, (x - center) * scale" in loader.explain()
+    said = loader.explain()
+    assert "images, uint8 to bfloat16, (x - center) * scale, bfloat16 (3, 9, 11)" in said
+    assert "transforms: Layout('NHWC', 'NCHW'), Normalize([100.0, 120.0, 90.0], [50.0, 60.0, 70.0]), Cast(" in said

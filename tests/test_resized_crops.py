@@ -117,6 +117,12 @@ def test_neither_threads_nor_the_batch_size_change_an_image(options):
         (lambda: fb.RandomResizedCrop(0), ValueError, "size must be at least 1"),
         (lambda: fb.RandomResizedCrop(8, (0, 1)), ValueError, r"scale must be two numbers above 0, .* got \(0, 1\)"),
         (lambda: fb.RandomResizedCrop(8, (0.5, 0.4)), ValueError, "the first not larger"),
+        (lambda: fb.RandomResizedCrop(8, 0.5), TypeError, "scale must be two numbers, got 0.5"),
+        (
+            lambda: fb.RandomResizedCrop(8, (0.1, 0.2, 0.3)),
+            ValueError,
+            r"must be two numbers, got \(0.1, 0.2",
+        ),
         (lambda: fb.RandomResizedCrop(8, (0.5, 1.5)), ValueError, r"scale must be at most 1, got \(0.5, 1.5\)"),
         (lambda: fb.RandomResizedCrop(8, ratio=(-1, 1)), ValueError, "ratio must be two numbers above 0"),
         (lambda: fb.RandomResizedCrop(8, ratio=(1, float("inf"))), ValueError, "ratio must be two numbers"),

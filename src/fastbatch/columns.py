@@ -39,7 +39,7 @@ class Columns(NamedTuple):
     wraps: list[Callable[[object], Any] | None]
     frameworks: list[str]  # of each column's batches
     paths: list[str]
-    notes: list[str]  # for each column: a copy that had to be made, or ""
+    notes: list[str]  # for each column: a copy that had to be made, and what is done with its rows, or ""
     files: list[tuple[str, MappedFile]]  # path and file of each column that is read from one, to be checked every epoch
     n_rows: int
 
@@ -147,7 +147,10 @@ def _make_column(
         column = GatherColumn(arrays[0], dlpack_type=kind, blocking=blocking)
     found = zip(names, map(mapped_file, arrays), strict=True)
     files = [(name, file) for name, file in found if file is not None]
-    return column, framework, "; ".join(copies), files, made
+    notes = ["; ".join(copies)] if copies else []
+    if transforms:
+        notes.append(f"transforms: {', '.join(map(repr, transforms))}")
+    return column, framework, "; ".join(notes), files, made
 
 
 def _mix(

@@ -8,6 +8,7 @@ from fastbatch._native.native import NativeColumn
 from fastbatch._native.simd import simd_path
 from fastbatch.batching import Batching
 from fastbatch.columns import Columns
+from fastbatch.delivery import BFLOAT16
 from fastbatch.delivery.destination import Destination
 from fastbatch.mapping import Mapping
 from fastbatch.ranks import Ranks
@@ -41,9 +42,8 @@ def explain(
             nbytes += f", {'about ' * varies}{column.usual_nbytes(batch_size):,} per batch"
         kind = {"numpy": "NumPy array", "torch": "torch tensor", "jax": "jax.Array"}[columns.frameworks[i]]
         source = " from a mapped file" if column.blocking and not _is_users_own(column) else ""
-        lines.append(
-            f"{path}: {column.kernel}{source}, {column.dtype} {column.row_shape}, {nbytes}, handed over as {kind}"
-        )
+        dtype = "bfloat16" if column.dlpack_type == BFLOAT16 else column.dtype
+        lines.append(f"{path}: {column.kernel}{source}, {dtype} {column.row_shape}, {nbytes}, handed over as {kind}")
         if columns.notes[i]:
             lines.append(f"    {columns.notes[i]}")
     lines.append(f"threads: {_describe_threads(engine, workers[0])}")

@@ -17,6 +17,10 @@ from fastbatch.transforms.rows import Numbers, Rows
 LAYOUTS = {"NHW": "HW", "NHWC": "HWC", "NCHW": "CHW"}
 
 
+# Channels that images have as a rule: in rows of three axes they tell which one is theirs.
+USUAL_CHANNELS = (1, 2, 3, 4)
+
+
 class Geometry:
     """What is done with the pixels of each image of a column.
 
@@ -154,5 +158,21 @@ def geometry_of(rows: Rows, what: object, layout: str | None = None, to: str | N
     if rows.dtype.kind not in "biufcV" or rows.dtype.itemsize not in (1, 2, 4, 8) or not rows.dtype.isnative:
         raise TypeError(f"{rows.path}: {what!r} needs images of numbers of 1, 2, 4 or 8 bytes, got {rows.dtype}")
     if layout is None:
-        layout = "NHW" if len(rows.shape) == 2 else "NHWC"
+        layout = assumed_layout(rows, what)
     return Geometry(rows, layout, to or layout)
+
+
+def assumed_layout(rows: Rows, what: object) -> str:
+    """What rows are taken for where nobody says.
+
+    Raises
+    ------
+    ValueError
+        They look as if channels came first.
+    """
+    if len(rows.shape) == 3 and rows.shape[0] in USUAL_CHANNELS and rows.shape[2] not in USUAL_CHANNELS:
+        raise ValueError(
+            f"{rows.path}: rows of shape {rows.shape} look as if channels came first: give Layout('NCHW') before "
+            f"{what!r}, or Layout('NHWC') if they do not"
+        )
+    return "NHW" if len(rows.shape) == 2 else "NHWC"

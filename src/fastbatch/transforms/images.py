@@ -21,8 +21,8 @@ class Layout:
     Parameters
     ----------
     layout : {"NHWC", "NCHW", "NHW"}
-        Of the data: batch, height, width, channels. Without this, rows of three axes are taken for (H, W, C), of two
-        for (H, W).
+        Of the data: batch, height, width, channels. Without this, rows of three axes are taken for (H, W, C), and
+        refused where they look like (C, H, W); of two for (H, W).
     to : {"NHWC", "NCHW", "NHW"}, optional
         Of the batches. None: the same.
 
@@ -295,7 +295,12 @@ def check_range(given: tuple[float, float], name: str) -> tuple[float, float]:
     TypeError, ValueError
         They are not two finite numbers above 0 that rise.
     """
-    low, high = map(float, given)
+    try:
+        low, high = map(float, given)
+    except TypeError:
+        raise TypeError(f"{name} must be two numbers, got {given!r}") from None
+    except ValueError:
+        raise ValueError(f"{name} must be two numbers, got {given!r}") from None
     if not 0 < low <= high < float("inf"):
         raise ValueError(f"{name} must be two numbers above 0, the first not larger, got {given}")
     return low, high

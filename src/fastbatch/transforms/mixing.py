@@ -8,7 +8,7 @@ from typing import Protocol
 from fastbatch._native.cast import WRITABLE
 from fastbatch._native.column import Column
 from fastbatch._native.mix import MixColumn
-from fastbatch.transforms.geometry import Geometry
+from fastbatch.transforms.geometry import Geometry, assumed_layout
 from fastbatch.transforms.rows import Rows
 
 
@@ -154,6 +154,6 @@ def require_floats(what: Mix, rows: Rows) -> None:
 def _geometry_in(rows: Rows) -> Geometry | None:
     """That of rows which are images, said or not: of two or three axes."""
     if rows.images is None and rows.make is None and len(rows.shape) in (2, 3):
-        layout = "NHW" if len(rows.shape) == 2 else "NHWC"
+        layout = assumed_layout(rows, "CutMix")
         return Geometry(Rows(rows.path, rows.dtype, rows.shape, dlpack_type=rows.dlpack_type), layout, layout)
     return rows.images
