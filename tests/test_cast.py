@@ -1,5 +1,7 @@
 """Elements cast, shifted and scaled: every pair of types, on every SIMD path, against NumPy."""
 
+import ctypes
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 
 import fastbatch as fb
 from fastbatch._native.cast import READABLE, WRITABLE, Affine, Cast, CastColumn, OneHotColumn, arithmetic_type
+from fastbatch._native.curriculum import Ladder
+from fastbatch._native.runs import Runs
 from fastbatch._native.simd import SUPPORTED
 from reference_cast import float_of_bfloat_bits, written
 
@@ -169,6 +173,14 @@ def test_refusals_of_the_native_cast():
     with_arithmetic = Cast("uint8", "float32", 4, np.zeros(2), np.ones(2))
     with pytest.raises(ValueError, match="rows of 4 elements got rows of 8"):
         CastColumn(np.zeros((4, 8), np.uint8), with_arithmetic, np.dtype("f4"), dlpack_type=None)
+
+
+def test_what_threads_read_is_not_cleared_by_the_garbage_collector():
+    """A cycle that holds a Loader is cleared while its threads are at work."""
+    slot_of = ctypes.pythonapi.PyType_GetSlot
+    slot_of.argtypes, slot_of.restype = [ctypes.py_object, ctypes.c_int], ctypes.c_void_p
+    for kind in (Affine, Cast, CastColumn, Ladder, Runs):
+        assert slot_of(kind, 51) is None  # Py_tp_clear
 
 
 def test_refusals_of_native_one_hot_labels():

@@ -177,7 +177,7 @@ def test_what_cannot_be_mixed_is_refused_when_the_loader_is_made(data, transform
 @pytest.mark.parametrize("kind", [fb.MixUp, fb.CutMix])
 @pytest.mark.parametrize(
     ("arguments", "match"),
-    [((0,), "alpha must be above 0"), ((float("nan"),), "alpha"), ((1, 2), "p must be from 0 to 1, got 2")],
+    [((0,), "alpha must be at least 1e-6"), ((float("nan"),), "alpha"), ((1, 2), "p must be from 0 to 1, got 2")],
 )
 def test_arguments_that_cannot_be(kind, arguments, match):
     with pytest.raises(ValueError, match=match):
@@ -186,11 +186,14 @@ def test_arguments_that_cannot_be(kind, arguments, match):
 
 def test_refusals_of_the_native_column():
     column = GatherColumn(X)
-    with pytest.raises(ValueError, match="alpha must be above 0 and below 1e6"):
+    with pytest.raises(ValueError, match="alpha must be at least 1e-6 and below 1e6"):
         MixColumn(column, "rows", "float32", 0, 1)
     with pytest.raises(TypeError, match="rows that are mixed must be of float16"):
         MixColumn(column, "rows", "int32", 1, 1)
-    with pytest.raises(ValueError, match="images must have pixels"):
-        MixColumn(column, "box", "float32", 1, 1, size=(0, 3))
+    with pytest.raises(TypeError, match="rows of float32 are not of float64"):
+        MixColumn(column, "rows", "float64", 1, 1)
+    for size in ((0, 3), (2**32, 2**32)):
+        with pytest.raises(ValueError, match="images must have pixels"):
+            MixColumn(column, "box", "float32", 1, 1, size=size)
     with pytest.raises(ValueError, match=r"images of \(5, 3\) do not fit rows of 24 bytes"):
         MixColumn(column, "box", "float32", 1, 1, size=(5, 3))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastbatch as fb
+from fastbatch.picking import Picked
 from fastbatch.transforms import Rows
 from reference_cast import bfloat_bits
 
@@ -314,6 +315,14 @@ def test_a_bad_label_behind_others_is_named_by_its_row():
     loader = fb.Loader(fb.concat(labels), 103, transforms=fb.OneHot(10))
     labels[1][7] = 10
     with pytest.raises(IndexError, match="row 57 cannot be read"):
+        next(iter(loader))
+
+
+def test_a_bad_label_among_picked_rows_is_named_by_its_row():
+    labels = Y.copy()
+    loader = fb.Loader(Picked(labels, np.array([7, 8, 9])), 3, transforms=fb.OneHot(10))
+    labels[8] = 99
+    with pytest.raises(IndexError, match="row 1 cannot be read"):
         next(iter(loader))
 
 

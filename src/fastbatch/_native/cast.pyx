@@ -32,6 +32,7 @@ def arithmetic_type(str readable, str writable):
     return np.dtype(np.float64 if wide else np.float32)
 
 
+@cython.no_gc_clear  # threads read its tables
 cdef class Affine:
     """Centers and scales as the kernels read them: element i of a row has number i // run % period.
 
@@ -45,7 +46,7 @@ cdef class Affine:
     """
 
     def __cinit__(self, centers, scales, size_t run, size_t n_elements, real):
-        if centers.ndim != 1 or centers.shape != scales.shape or len(centers) == 0 or run == 0:
+        if centers.ndim != 1 or centers.shape != scales.shape or len(centers) == 0 or not 0 < run < <size_t>2**48:
             raise ValueError(f"centers and scales must be two arrays of one length, got {centers.shape} and "
                              f"{scales.shape}")
         if n_elements % (run * <size_t>len(centers)) != 0:
@@ -69,6 +70,7 @@ cdef class Affine:
         self.native.scales = cnp.PyArray_DATA(self.scales)
 
 
+@cython.no_gc_clear  # threads read its tables
 cdef class Cast:
     """How elements of one type become those of another: read as numbers, (x - center) * scale, written.
 
@@ -211,6 +213,8 @@ cdef class OneHotColumn(Column):
                              f"{(<object>source).shape}")
         if dtype.itemsize not in {2, 4, 8} or on.dtype != dtype or off.dtype != dtype:
             raise ValueError(f"a one-hot row is of numbers of 2, 4 or 8 bytes, got {dtype}")
+        if on.shape != () or off.shape != ():
+            raise ValueError(f"on and off must be 0-d arrays, got {on.shape} and {off.shape}")
         if not 0 < n_classes < <size_t>2**40:
             raise ValueError(f"n_classes must be at least 1 and below 2**40, got {n_classes}")
         self.source = source

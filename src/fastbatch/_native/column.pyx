@@ -176,8 +176,8 @@ cdef class JoinedColumn(Column):
             if (part.dtype, part.row_shape, part.dlpack_type) != (first.dtype, first.row_shape, first.dlpack_type):
                 raise ValueError(f"parts must write rows of one kind, got {part.dtype} {part.row_shape} "
                                  f"beside {first.dtype} {first.row_shape}")
-            if part.n_rows is None:
-                raise ValueError("each part must have a number of rows")
+            if part.n_rows is None or part.column.whole or part.sized_axis is not None:
+                raise ValueError("each part must have a number of rows, and write each row by itself")
             addresses[i] = part.column
         self.starts = np.cumsum([0, *(part.n_rows for part in self.parts)], dtype=np.uint64)
         self.dtype = first.dtype

@@ -14,6 +14,7 @@ cnp.import_array()
 
 
 @cython.final
+@cython.no_gc_clear  # threads read its arrays
 cdef class Ladder:
     """Rows from easy to hard, and their weights.
 

@@ -105,6 +105,8 @@ cdef class ImageColumn(Column):
             raise ValueError(f"padding that reflects must be below the size of the image, {shape[:2]}, got {padding}")
         image.is_random = place is None and resized is None
         image.top, image.left = (0, 0) if place is None else place
+        if max(window) >= 2**24 or max(image.top, image.left) >= <size_t>2**25:
+            raise ValueError(f"a window must have less than 2**24 pixels along an axis, got {window}, at {place}")
         if resized is not None:
             least, most, ratios = resized
             self.take_resized(least, most, ratios)
@@ -113,6 +115,8 @@ cdef class ImageColumn(Column):
                 or image.left + image.out_width > image.width + 2 * padding):
             raise ValueError(f"a window of {window} does not fit images of {shape[:2]} with {padding} pixels around")
         n_elements = image.out_height * image.out_width * image.n_channels
+        if np.prod(row_shape, dtype=np.int64) != n_elements:
+            raise ValueError(f"rows of shape {row_shape} are no windows of {window} with {shape[2]} channels")
         if cast.affine is not None and cast.n_elements != n_elements:
             raise ValueError(f"a cast of {cast.n_elements} elements got windows of {n_elements}")
         for pixel in (pad_pixel, hole_pixel):
@@ -146,7 +150,7 @@ cdef class ImageColumn(Column):
         if image.padding > 0 or not 0 < least <= most <= 1:
             raise ValueError(f"a rectangle must have from 0 to 1 of an unpadded image, got {least} to {most}")
         if ratios.dtype != np.float32 or (<object>ratios).shape != (N_RATIOS,) or not cnp.PyArray_ISCARRAY_RO(ratios) \
-                or not 0 < ratios[0] <= ratios[N_RATIOS - 1] < np.inf:
+                or not (ratios[0] > 0 and np.all(np.diff(ratios) >= 0) and ratios[N_RATIOS - 1] < np.inf):
             raise ValueError(f"ratios must be {N_RATIOS} float32 above 0, got {ratios.dtype} {(<object>ratios).shape}")
         if image.height > MAX_SHRINK * image.out_height or image.width > MAX_SHRINK * image.out_width:
             raise ValueError(f"images of {image.height} x {image.width} are more than {MAX_SHRINK} times as large as "

@@ -46,13 +46,17 @@ cdef class MixColumn(Column):
         cdef fb_mix_column *mix = &self.storage
         if inner.n_rows is None or inner.sized_axis is not None:
             raise ValueError("a column that is mixed must have rows of one size")
-        if not 0 < alpha < 1e6 or not 0 <= chance <= 1:
-            raise ValueError(f"alpha must be above 0 and below 1e6, and chance from 0 to 1, got {alpha} and {chance}")
+        if not 1e-6 <= alpha < 1e6 or not 0 <= chance <= 1:
+            raise ValueError(f"alpha must be at least 1e-6 and below 1e6, and chance from 0 to 1, got {alpha} and "
+                             f"{chance}")
         mix.mixing = <fb_mixing><int>MIXINGS[mixing]
         if mixing != "box" and written not in WRITABLE:
             raise TypeError(f"rows that are mixed must be of {', '.join(WRITABLE)}, got {written}")
+        if mixing != "box" and inner.dtype.itemsize != {"float32": 4, "float64": 8}.get(written, 2):
+            raise TypeError(f"rows of {inner.dtype} are not of {written}")
         mix.height, mix.width = size
-        if mix.height == 0 or mix.width == 0 or n_planes == 0:
+        cdef size_t too_many = 2**24
+        if not (0 < mix.height < too_many and 0 < mix.width < too_many and 0 < n_planes < too_many // 2**8):
             raise ValueError(f"images must have pixels, got {size} and {n_planes} planes")
         cdef size_t n_pixels = mix.height * mix.width * n_planes
         if mixing == "box" and inner.column.row_nbytes % n_pixels != 0:

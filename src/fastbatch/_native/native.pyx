@@ -10,6 +10,7 @@ from fastbatch._native.column import dlpack_type_of
 cimport cython
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_CheckExact, PyCapsule_GetName, PyCapsule_GetPointer, PyCapsule_IsValid
+from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.stdint cimport uintptr_t
 
 from fastbatch._native.array cimport require_plain
@@ -64,7 +65,7 @@ cdef class NativeColumn(Column):
     """
 
     cdef fb_native_column storage
-    cdef object kept
+    cdef PyObject *kept  # unseen by the garbage collector, which would empty it while a thread calls the function
 
     def __cinit__(self, function, state, n_rows, dtype, row_shape, *, str name not None, kept=None):
         self.storage.function = <fastbatch_fill><uintptr_t>checked_address(function, "fill")
@@ -80,10 +81,14 @@ cdef class NativeColumn(Column):
         self.dlpack_type = dlpack_type_of(self.dtype)
         self.blocking = True
         self.kernel = " ".join(["written by the user's function", *([name] if name else []), f"at {function:#x}"])
-        self.kept = kept
+        Py_INCREF(kept)
+        self.kept = <PyObject *>kept
         self.storage.column.fill = fb_native_fill
         self.storage.column.row_nbytes = row_nbytes
         self.column = &self.storage.column
+
+    def __dealloc__(self):
+        Py_XDECREF(self.kept)
 
 
 cdef object checked_address(object address, str name):

@@ -109,7 +109,7 @@ cdef class PackedValuesColumn(Column):
     def __cinit__(self, Runs runs not None, cnp.ndarray starts not None, int64_t context, *, bytes pad not None,
                   dlpack_type=None, bint blocking=False):
         source = runs.sources[0]
-        if len(pad) != source.itemsize or FB_PAD_NBYTES % len(pad) != 0:
+        if len(pad) == 0 or len(pad) != source.itemsize or FB_PAD_NBYTES % len(pad) != 0:
             raise ValueError(f"pad must be one item of {source.itemsize} bytes, of which some are {FB_PAD_NBYTES}, "
                              f"got {len(pad)} bytes")
         set_up(self, &self.storage, runs, starts, context)

@@ -46,7 +46,7 @@ cdef class PaddedColumn(Column):
     def __cinit__(self, Runs runs not None, *, bytes pad not None, bint left=False, int64_t multiple=1,
                   int64_t width=0, dlpack_type=None, bint blocking=False):
         source = runs.sources[0]
-        if len(pad) != source.itemsize or FB_PAD_NBYTES % len(pad) != 0:
+        if len(pad) == 0 or len(pad) != source.itemsize or FB_PAD_NBYTES % len(pad) != 0:
             raise ValueError(f"pad must be one item of {source.itemsize} bytes, of which some are {FB_PAD_NBYTES}, "
                              f"got {len(pad)} bytes")
         cdef bytes repeated = pad * (FB_PAD_NBYTES // len(pad))

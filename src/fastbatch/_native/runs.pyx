@@ -103,7 +103,7 @@ cdef class Runs:
 
     cdef object find_addresses(self, object starts, object lengths):
         """Of the first element of each row, which lies within one source."""
-        edges = np.cumsum([0, *(len(source) for source in self.sources)])
+        edges = np.cumsum([0, *(len(source) for source in self.sources)], dtype=np.int64)
         which = np.searchsorted(edges[1:len(self.sources)], starts, side="right")
         if (row := first_where(starts + lengths > edges[which + 1])) >= 0:
             raise ValueError(f"rows must lie within one source: row {row} is from {starts[row]} to "

@@ -38,7 +38,7 @@ def lists_of_arrow(data: Any, path: str) -> Lists | None:
     parts = [_lists_of_chunk(chunk, path) for chunk in chunks]
     if len(parts) == 1:
         return parts[0]
-    n_before = np.cumsum([0, *(len(part.sources[0].array) for part in parts)])
+    n_before = np.cumsum([0, *(len(part.sources[0].array) for part in parts)], dtype=np.int64)
     return Lists(
         tuple(part.sources[0] for part in parts),
         np.concatenate([_starts(part) + n for part, n in zip(parts, n_before[:-1], strict=True)]),

@@ -77,7 +77,7 @@ def _open_arrays(arrays: Sequence[Any], path: str) -> Lists:
                 f"{first.array.dtype} {first.array.shape[1:]} in row 0"
             )
     elements = np.concatenate([array for array, *_ in sources])
-    offsets = np.cumsum([0, *(len(array) for array, *_ in sources)])
+    offsets = np.cumsum([0, *(len(array) for array, *_ in sources)], dtype=np.int64)
     return Lists((first._replace(array=elements, copied="it is a list of arrays"),), offsets)
 
 

@@ -33,7 +33,7 @@ def lists_of_nested(nested: Any, path: str) -> Lists:
     if rows and all(_follows(before, behind) for before, behind in pairwise(rows)) and rows[0].is_contiguous():
         lengths = [len(row) for row in rows]
         whole = rows[0].as_strided((sum(lengths), *rows[0].shape[1:]), rows[0].stride())
-        return Lists((source_of(whole),), np.cumsum([0, *lengths]))
+        return Lists((source_of(whole),), np.cumsum([0, *lengths], dtype=np.int64))
     return lists_of(list(rows), path)
 
 

@@ -120,9 +120,10 @@ class RandomResizedCrop:
 
     Notes
     -----
-    Bilinear, with antialiasing: as Pillow resizes what was cut out, to within one level of uint8. Images are uint8 or
-    float32; uint8 is rounded to whole levels. As in torchvision, ten parts are drawn before the largest one in the
-    middle that has allowed proportions is taken. Drawn from the Loader's seed, the epoch and the row's position in it.
+    Bilinear, with antialiasing: as Pillow resizes what was cut out, to within one level of uint8. Images are uint8, or
+    float32 of finite numbers; uint8 is rounded to whole levels. As in torchvision, ten parts are drawn before the
+    largest one in the middle that has allowed proportions is taken. Drawn from the Loader's seed, the epoch and the
+    row's position in it.
 
     References
     ----------

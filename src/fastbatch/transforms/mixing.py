@@ -42,7 +42,7 @@ class MixUp:
     Parameters
     ----------
     alpha : float
-        Above 0. The share is drawn anew for each batch.
+        At least 1e-6. The share is drawn anew for each batch.
     p : float
         How probably a batch is mixed.
 
@@ -88,7 +88,7 @@ class CutMix:
     Parameters
     ----------
     alpha : float
-        Above 0. The share of the image that stays is drawn from a beta distribution (alpha, alpha), for each batch.
+        At least 1e-6. The share of the image that stays is drawn from a beta distribution (alpha, alpha), each time.
     p : float
         How probably a batch is mixed.
 
@@ -136,8 +136,8 @@ class CutMix:
 
 def check_mix(alpha: float, p: float) -> tuple[float, float]:
     """The arguments of a mix; ValueError where they are out of range."""
-    if not 0 < float(alpha) < 1e6:
-        raise ValueError(f"alpha must be above 0 and below 1e6, got {alpha}")
+    if not 1e-6 <= float(alpha) < 1e6:
+        raise ValueError(f"alpha must be at least 1e-6 and below 1e6, got {alpha}")
     if not 0 <= float(p) <= 1:
         raise ValueError(f"p must be from 0 to 1, got {p}")
     return float(alpha), float(p)

@@ -24,7 +24,11 @@ uint64_t fb_indexed_fill(const fb_column *column, const fb_rows *rows, void *slo
         at.position = context->position + done;
         const uint64_t refused =
             indexed->inner->fill(indexed->inner, &there, (char *)slot + done * column->row_nbytes, &at);
-        if (refused != 0) return refused;
+        if (refused != 0) {
+            size_t i = 0; /* the row of this column that the inner one's stands for */
+            while (i + 1 < there.n && fb_number_at(found, indexed->inner_wide, i) != refused - 1) ++i;
+            return 1 + fb_number_at(rows->index, rows->wide, done + i);
+        }
         there.n_warm = there.n_ahead;
     }
     return 0;
