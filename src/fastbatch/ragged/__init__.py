@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,8 +13,9 @@ from fastbatch._native.ragged import BoundsColumn, LengthsColumn, MaskColumn, Pa
 from fastbatch._native.runs import Runs
 from fastbatch.delivery import is_array, source_of
 from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
+from fastbatch.ragged.options import Options, check_options
 from fastbatch.ragged.sources import Lists, as_elements, lists_of
-from fastbatch.ragged.values import check_numbers, check_pad, pad_item
+from fastbatch.ragged.values import check_numbers, pad_item
 
 
 class Padded(NamedTuple):
@@ -48,16 +48,6 @@ class Packed(NamedTuple):
 
     values: Any
     cu_seqlens: Any
-
-
-class Options(NamedTuple):
-    """How batches of a `Ragged` are made."""
-
-    pad: Any
-    side: str
-    multiple: int
-    length: int | None
-    layout: str
 
 
 class Ragged:
@@ -192,7 +182,10 @@ class Ragged:
     def joined(parts: Iterable[Ragged], path: str) -> Ragged:
         """The rows of several, one behind the other, without a copy of their elements."""
         parts = tuple(parts)
-        kinds = {(part._sources[0].framework, part._sources[0].dlpack_type, part._options) for part in parts}
+        kinds = {
+            (part._sources[0].framework, part._sources[0].dlpack_type, repr(part._options))  # NaN differs from itself
+            for part in parts
+        }
         if len(kinds) > 1:
             raise ValueError(f"{path}: the Ragged arrays of concat must be of one framework and have the same options")
         starts, n_elements = [], 0
@@ -298,43 +291,3 @@ class Part:
             dlpack_type=source.dlpack_type,
             blocking=blocking,
         )
-
-
-def check_options(options: Options) -> Options:
-    """The options of a `Ragged`, as it keeps them; whether elements can hold `pad` is another question.
-
-    Raises
-    ------
-    TypeError, ValueError
-        One is not what it must be.
-    """
-    check_pad(options.pad)
-    if options.layout not in ("padded", "packed"):
-        raise ValueError(f'layout must be "padded" or "packed", got {options.layout!r}')
-    if options.side not in ("right", "left"):
-        raise ValueError(f'side must be "right" or "left", got {options.side!r}')
-    multiple = _at_least_1("multiple", options.multiple)
-    length = None if options.length is None else _at_least_1("length", options.length)
-    if length is not None and length % multiple:
-        raise ValueError(f"length must be a multiple of multiple={multiple}, got {length}")
-    if options.layout == "packed":
-        for name, value, default in (
-            ("pad", options.pad, 0),
-            ("side", options.side, "right"),
-            ("multiple", multiple, 1),
-        ):
-            if value != default:
-                raise ValueError(f'layout="packed" has no padding: leave {name} out, got {value!r}')
-    return options._replace(multiple=multiple, length=length)
-
-
-def _at_least_1(name: str, value: Any) -> int:
-    if isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__}") from None
-    if not 1 <= number < 2**31:
-        raise ValueError(f"{name} must be at least 1 and below 2**31, got {number}")
-    return number
