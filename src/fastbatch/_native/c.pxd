@@ -470,8 +470,9 @@ cdef extern from "fb_ragged.h" nogil:
         const int64_t *lengths
         int64_t most
         size_t n_lines
+        size_t n_ahead
 
-    size_t fb_ragged_n_lines(uint64_t n_rows, uint64_t nbytes)
+    void fb_ragged_look_ahead(fb_ragged *ragged, uint64_t n_rows, uint64_t nbytes)
 
     ctypedef struct fb_ragged_column:
         fb_column column

@@ -7,7 +7,7 @@ cimport numpy as cnp
 from libc.stdint cimport INT64_MAX, int64_t
 
 from fastbatch._native.array cimport require_plain
-from fastbatch._native.c cimport fb_ragged_n_lines
+from fastbatch._native.c cimport fb_ragged_look_ahead
 
 cnp.import_array()
 
@@ -86,7 +86,7 @@ cdef class Runs:
         for size in (<object>first).shape[1:]:
             self.ragged.element_nbytes *= <size_t>size
         self.ragged.most = INT64_MAX
-        self.ragged.n_lines = fb_ragged_n_lines(self.n_rows, lengths.sum() * self.ragged.element_nbytes)
+        fb_ragged_look_ahead(&self.ragged, self.n_rows, lengths.sum() * self.ragged.element_nbytes)
         if len(self.sources) > 1:
             self.lengths_beside = lengths
             self.addresses = self.find_addresses(self.starts[:self.n_rows], lengths)

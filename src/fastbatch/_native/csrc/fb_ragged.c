@@ -3,9 +3,6 @@
 /* Rows whose places are looked up ahead, a line or two each. */
 enum { PLACES_AHEAD = 16 };
 
-/* Bytes of rows on their way at any time; and of one row, whose rest the machine sees coming. */
-enum { AHEAD_NBYTES = 8192, AHEAD_ROW_NBYTES = 2048 };
-
 typedef struct run {
     const char *elements;
     size_t n;
@@ -43,21 +40,10 @@ static size_t find_longest(const fb_ragged *ragged, const fb_rows *rows) {
     return longest;
 }
 
-/* Rows on their way from memory: from the one that is copied next to `next`. */
-typedef struct flight {
-    size_t next;
-    size_t nbytes;
-    int to_l2;
-} flight;
-
-FB_INLINE size_t sent_nbytes(const fb_ragged *ragged, run run) {
-    const size_t nbytes = run.n * ragged->element_nbytes;
-    return nbytes < AHEAD_ROW_NBYTES ? nbytes : AHEAD_ROW_NBYTES;
-}
-
-/* A row of the usual length without a branch on it, which would mispredict. */
-FB_INLINE void send_for(const fb_ragged *ragged, run run, size_t sent, int to_l2) {
-    const size_t last = sent > 0 ? sent - 1 : 0;
+/* Sends for the first lines of a row: always for as many, because a branch on its length would mispredict. */
+FB_INLINE void send_for(const fb_ragged *ragged, const fb_rows *rows, size_t i, int to_l2) {
+    const run run = run_at(ragged, rows, i);
+    const size_t nbytes = run.n * ragged->element_nbytes, last = nbytes > 0 ? nbytes - 1 : 0;
     for (size_t line = 0; line < ragged->n_lines; ++line) {
         const char *address = run.elements + (line * FB_CACHE_LINE < last ? line * FB_CACHE_LINE : last);
         if (to_l2)
@@ -65,32 +51,22 @@ FB_INLINE void send_for(const fb_ragged *ragged, run run, size_t sent, int to_l2
         else
             FB_PREFETCH_L1(address);
     }
-    for (size_t at = ragged->n_lines * FB_CACHE_LINE; at < sent; at += FB_CACHE_LINE) FB_PREFETCH_L2(run.elements + at);
 }
 
-FB_INLINE void send_for_rows(flight *flight, const fb_ragged *ragged, const fb_rows *rows) {
+/* Of rows that are copied one after the other. */
+typedef struct look_ahead {
+    size_t n;   /* rows from the one that is copied to the one that is sent for */
+    size_t end; /* no row is sent for at this one's copy, or later ones' */
+    int to_l2;
+} look_ahead;
+
+/* Sends for the first rows, unless the fill before has. */
+FB_INLINE look_ahead begin_look_ahead(const fb_ragged *ragged, const fb_rows *rows) {
     const size_t known = ragged->n_lines > 0 ? rows->n + rows->n_ahead : 0;
-    while (flight->next < known && flight->nbytes < AHEAD_NBYTES) {
-        const run coming = run_at(ragged, rows, flight->next++);
-        const size_t sent = sent_nbytes(ragged, coming);
-        send_for(ragged, coming, sent, flight->to_l2);
-        flight->nbytes += sent;
-    }
-}
-
-/* With the rows that the fill before this one sent for at its end. */
-FB_INLINE flight begin_flight(const fb_ragged *ragged, const fb_rows *rows) {
-    flight begun = {0, 0, fb_prefetches_to_l2()};
-    while (begun.next < rows->n_warm && begun.nbytes < AHEAD_NBYTES)
-        begun.nbytes += sent_nbytes(ragged, run_at(ragged, rows, begun.next++));
-    send_for_rows(&begun, ragged, rows);
-    return begun;
-}
-
-/* A row was copied, the first of those on their way. */
-FB_INLINE void end_row(flight *flight, const fb_ragged *ragged, const fb_rows *rows, run run) {
-    flight->nbytes -= sent_nbytes(ragged, run);
-    send_for_rows(flight, ragged, rows);
+    const size_t n = ragged->n_ahead < known ? ragged->n_ahead : known;
+    const look_ahead ahead = {n, known - n, fb_prefetches_to_l2()};
+    for (size_t i = rows->n_warm; i < n; ++i) send_for(ragged, rows, i, ahead.to_l2);
+    return ahead;
 }
 
 /* Whole pads where what lies behind is still to be written, which it is not behind `end`. */
@@ -125,10 +101,11 @@ uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot
     const char *end = (const char *)slot + rows->n * column->row_nbytes;
     const int is_even = padded->is_even;
     char *out = (char *)slot, pad[FB_PAD_NBYTES];
-    flight flight = begin_flight(&ragged, rows);
+    const look_ahead ahead = begin_look_ahead(&ragged, rows);
     (void)context;
     memcpy(pad, padded->pad, FB_PAD_NBYTES);
     for (size_t i = 0; i < rows->n; ++i, out += row_nbytes) {
+        if (i < ahead.end) send_for(&ragged, rows, i + ahead.n, ahead.to_l2);
         const run run = run_at(&ragged, rows, i);
         const size_t nbytes = run.n * ragged.element_nbytes, rest = row_nbytes - nbytes;
         if (padded->is_left) {
@@ -138,7 +115,6 @@ uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot
             memcpy(out, run.elements, nbytes);
             write_padding(out + nbytes, rest, pad, is_even, end);
         }
-        end_row(&flight, &ragged, rows, run);
     }
     end_fill(padded, rows, slot, width, rows->n * row_nbytes);
     return 0;
@@ -184,14 +160,14 @@ uint64_t fb_packed_fill(const fb_column *column, const fb_rows *rows, void *slot
     size_t total = 0;
     (void)context;
     (void)find_longest(&ragged, rows);
-    flight flight = begin_flight(&ragged, rows);
+    const look_ahead ahead = begin_look_ahead(&ragged, rows);
     for (size_t i = 0; i < rows->n; ++i) {
+        if (i < ahead.end) send_for(&ragged, rows, i + ahead.n, ahead.to_l2);
         const run run = run_at(&ragged, rows, i);
         const size_t nbytes = run.n * ragged.element_nbytes;
         memcpy(out, run.elements, nbytes);
         out += nbytes;
         total += run.n;
-        end_row(&flight, &ragged, rows, run);
     }
     const fb_extent extent = {(int64_t)total, total * ragged.element_nbytes};
     fb_store_extent(column, slot, rows->n, extent);

@@ -12,15 +12,18 @@ typedef struct fb_ragged {
     const int64_t *starts;  /* (n_rows,), or (n_rows + 1,) where a row ends as the next begins; kept by reference */
     const int64_t *lengths; /* (n_rows,), kept by reference; or NULL */
     int64_t most;           /* elements of a row that count: those behind them are cut off */
-    size_t n_lines;         /* cache lines that most rows do not exceed; 0: rows are taken to be in a cache */
+    size_t n_lines; /* cache lines of a row that are sent for ahead of its copy; 0: rows are taken to be in a cache */
+    size_t n_ahead; /* how many rows ahead */
 } fb_ragged;
 
-/* Of rows of `nbytes` together. */
-FB_INLINE size_t fb_ragged_n_lines(uint64_t n_rows, uint64_t nbytes) {
-    enum { CACHED_NBYTES = 256 * 1024, MOST_LINES = 16 };
-    if (nbytes <= CACHED_NBYTES) return 0;
-    const uint64_t lines = 1 + 2 * nbytes / n_rows / FB_CACHE_LINE;
-    return lines < MOST_LINES ? (size_t)lines : MOST_LINES;
+/* How far to look ahead where rows have so many bytes in all: for as many lines as most rows do not exceed. */
+FB_INLINE void fb_ragged_look_ahead(fb_ragged *ragged, uint64_t n_rows, uint64_t nbytes) {
+    enum { CACHED_NBYTES = 256 * 1024, AHEAD_NBYTES = 8192, MIN_ROWS = 8, MAX_ROWS = 128, MAX_LINES = 16 };
+    ragged->n_lines = 0;
+    if (nbytes <= CACHED_NBYTES) return;
+    const uint64_t mean = nbytes / n_rows, lines = 1 + 2 * mean / FB_CACHE_LINE, rows = AHEAD_NBYTES / (mean + 1);
+    ragged->n_lines = lines < MAX_LINES ? (size_t)lines : MAX_LINES;
+    ragged->n_ahead = rows < MIN_ROWS ? MIN_ROWS : rows < MAX_ROWS ? (size_t)rows : MAX_ROWS;
 }
 
 /* Of each row so many elements as it has, as int64, or all of one batch: see each function. */
