@@ -1,5 +1,6 @@
 """Batches have the structure of the data: arrays, tuples, lists, dicts, namedtuples, dataclasses, nested."""
 
+import gc
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -41,6 +42,25 @@ class Derived:
 
 Renamed = namedtuple("Renamed", ["x", "def"], rename=True)
 
+
+class Checked(Renamed):
+    """A class that does something of its own where a tuple is made."""
+
+    def __new__(cls, x, y):
+        made = super().__new__(cls, x, y)
+        made.n_rows = len(x)
+        return made
+
+
+class ByHand(tuple):
+    """What looks like a namedtuple, and takes its parts in another way."""
+
+    _fields = ("x", "y")
+
+    def __new__(cls, x, y):
+        return super().__new__(cls, (x, y))
+
+
 X, Y = np.arange(20.0).reshape(10, 2), np.arange(10)
 ORDER = [7, 7, 0, 3]
 
@@ -81,6 +101,9 @@ def same(batch, expected):
         lambda x, y: {1: x, (2, 3): y, None: x},
         lambda x, y: Pair(x, y),
         lambda x, y: Renamed(x, y),
+        lambda x, y: Checked(x, y),
+        lambda x, y: ByHand(x, y),
+        lambda x, y: (Pair(x, y), Checked(y, Pair(x, x))),
         lambda x, y: Record(x, y),
         lambda x, y: Frozen(x=x, y=y),
         lambda x, y: ({"a": [x, (y, x)], "b": Pair(Record(y, x), y)}, [Frozen(x=y, y={"c": (x,)})]),
@@ -117,6 +140,23 @@ def test_any_nesting_is_kept(data):
         return type(node)(map(rows, node))
 
     same(next(iter(fb.Loader(tree, 4, sampler=ORDER))), rows(tree))
+
+
+def test_what_a_namedtuples_class_does_is_done():
+    (batch,) = fb.Loader(Checked(X, Y), 10)
+    assert batch.n_rows == 10
+    ((_, batch),) = fb.Loader((X, Checked(X, Y)), 10)
+    assert batch.n_rows == 10
+
+
+def test_namedtuples_are_whole_objects_to_the_garbage_collector():
+    held = list(fb.Loader(Pair(X, Pair(Y, X)), 1))
+    for batch in held:
+        assert gc.is_tracked(batch)
+        assert batch._replace(x=0).y is batch.y
+    held.append(held)
+    del batch, held
+    gc.collect()
 
 
 @pytest.mark.parametrize("mapping", [OrderedDict(y=Y, x=X), MappingProxyType({"y": Y, "x": X})])

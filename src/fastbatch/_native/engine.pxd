@@ -39,7 +39,7 @@ cdef class Engine:
     cdef readonly Structure structure
     cdef tuple wraps
     cdef object restock
-    cdef bint is_flat_tuple   # the structure is a tuple of arrays
+    cdef bint is_flat_tuple   # the structure is a tuple of arrays, or a namedtuple
     cdef bint wants_weights   # a column does, of the sampler
     cdef bint is_blocking     # a column reads a file
     cdef size_t row_nbytes    # of all columns

@@ -122,7 +122,7 @@ cdef class Engine:
         self.structure = structure
         self.wraps = tuple(wraps)
         self.check_columns()
-        self.is_flat_tuple = structure.kind == "tuple" and all(child.kind == "leaf" for child in structure.children)
+        self.is_flat_tuple = structure.is_plain and all(child.kind == "leaf" for child in structure.children)
         for column, wrap in zip(self.columns, self.wraps, strict=True):
             native.push_back(column.column)
             ndims.push_back(1 + len(column.row_shape))
@@ -300,7 +300,7 @@ cdef class Engine:
         cdef Py_ssize_t at = 0
         cdef object leaf
         try:
-            leaves = PyTuple_New(n_columns)
+            leaves = self.structure.new_tuple(n_columns) if self.is_flat_tuple else PyTuple_New(n_columns)
             for i in range(n_columns):
                 layout = &self.layouts[i]
                 if layout.wrap == NULL:

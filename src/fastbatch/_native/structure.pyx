@@ -7,6 +7,12 @@ cimport cython
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_New, PyTuple_SET_ITEM
 
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        object (*tp_alloc)(PyTypeObject *type, Py_ssize_t n)
+
+
 cdef enum:
     IS_LEAF
     IS_TUPLE
@@ -17,6 +23,12 @@ cdef enum:
 
 CODES = {"leaf": IS_LEAF, "tuple": IS_TUPLE, "list": IS_LIST, "dict": IS_DICT, "namedtuple": IS_NAMEDTUPLE,
          "dataclass": IS_DATACLASS}
+
+
+cdef bint makes_plain_tuples(object factory):
+    """Whether a namedtuple's __new__ is the one that `collections.namedtuple` wrote, which only makes a tuple."""
+    written = getattr(factory.__new__, "__globals__", {}).get("_tuple_new")
+    return factory.__base__ is tuple and written is tuple.__new__
 
 
 @cython.final
@@ -46,6 +58,7 @@ cdef class Structure:
             self.n_leaves += child.n_leaves
         self.keys = keys
         self.factory = factory
+        self.is_plain = self.code == IS_TUPLE or (self.code == IS_NAMEDTUPLE and makes_plain_tuples(factory))
 
     def __reduce__(self):
         return Structure, (self.kind, self.children, self.keys, self.factory)
@@ -63,6 +76,12 @@ cdef class Structure:
         cdef Py_ssize_t at = 0
         return self.build(tuple(leaves), &at)
 
+    cdef tuple new_tuple(self, Py_ssize_t n):
+        """Room for n parts, of the class that they are handed out in if that is all there is to it."""
+        if self.is_plain and self.code == IS_NAMEDTUPLE:
+            return <tuple>(<PyTypeObject *>self.factory).tp_alloc(<PyTypeObject *>self.factory, n)
+        return PyTuple_New(n)
+
     cdef object build(self, tuple leaves, Py_ssize_t *at):
         cdef Py_ssize_t i, n = len(self.children)
         cdef object built
@@ -73,13 +92,13 @@ cdef class Structure:
             return built
         if self.code == IS_DICT:
             return {key: (<Structure>child).build(leaves, at) for key, child in zip(self.keys, self.children)}
-        cdef tuple parts = PyTuple_New(n)
+        cdef tuple parts = self.new_tuple(n)
         for i in range(n):
             child = <Structure>self.children[i]
             built = child.build(leaves, at)
             Py_INCREF(built)
             PyTuple_SET_ITEM(parts, i, built)
-        if self.code == IS_TUPLE:
+        if self.is_plain:
             return parts
         if self.code == IS_LIST:
             return list(parts)
