@@ -1,5 +1,7 @@
 """Epochs over rows of different lengths, each batch padded to its longest row, with lengths and a mask."""
 
+from functools import partial
+
 import numpy as np
 import torch
 
@@ -13,10 +15,10 @@ LONGEST = 256
 
 
 class Sequences(Stage):
-    """Rows of 1 to 256 int32, each beginning with its own number: 103 MB, as one array and as a list of its parts."""
+    """n rows of 1 to 256 int32, each beginning with its own number, as one array and as a list of its parts."""
 
-    def __init__(self, scale):
-        n = int(200_000 * scale)
+    def __init__(self, n, calls, scale):
+        n, self.calls = max(int(n * scale), BATCH), calls
         self.rng = np.random.default_rng(0)
         self.lengths = self.rng.integers(1, LONGEST + 1, n)
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
@@ -136,13 +138,14 @@ NUMPY = (numpy_row_by_row, numpy_scatter, numpy_concatenate, numpy_take)
 
 CASES = [
     Case(
-        name="ragged",
-        work="pad 64 of 200 k rows of 1 to 256 int32, with lengths and mask",
-        stage=Sequences,
+        name=f"ragged-{name}",
+        work=f"pad 64 rows of 1 to 256 int32, of {size}, with lengths and mask",
+        stage=partial(Sequences, n, calls),
         contenders=(*NUMPY, torch_pad_sequence, fastbatch_loader, fastbatch_tensors),
         goals=(Faster(fastbatch_loader, NUMPY, 10), Faster(fastbatch_tensors, (torch_pad_sequence,), 20)),
         unit="batch",
-    ),
+    )
+    for name, n, size, calls in [("cached", 2_000, "1 MB", 50), ("large", 200_000, "103 MB", 1)]
 ]
 
 

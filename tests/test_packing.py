@@ -364,7 +364,7 @@ def values_column(of=None, starts=u64(0, 2), context=5, pad=bytes(8)):  # noqa: 
         ),
         (lambda: values_column(context=2**31), r"^context must be below 2\*\*31"),
         (lambda: values_column(context=-1), r"^context must be below 2\*\*31"),
-        (lambda: values_column(pad=bytes(4)), "^pad must be one item of 8 bytes, of which some are 32, got 4 bytes$"),
+        (lambda: values_column(pad=bytes(4)), "^pad must be one item of 8 bytes, of which some are 64, got 4 bytes$"),
         (lambda: PackedNumbersColumn(runs(), u64(0, 2), 5, "i2", positions=True), "^dtype must be int64 or int32"),
         (lambda: PackedNumbersColumn(runs(), u64(0, 1), 5, "i4", positions=True), "^starts must rise from 0 to 2"),
     ],

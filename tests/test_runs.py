@@ -11,8 +11,10 @@ from fastbatch._native.engine import Engine
 from fastbatch._native.ragged import BoundsColumn, LengthsColumn, MaskColumn, PackedColumn, PaddedColumn
 from fastbatch._native.runs import N_LOOKED_AT, Runs
 from fastbatch._native.sampler import Sequential
+from fastbatch._native.simd import SUPPORTED
 from fastbatch._native.structure import LEAF
 from iterating import iterate, open_epoch
+from reference_ragged import padded, rows_of
 
 X = np.arange(10, dtype=np.int32)
 RUNS = Runs([X], [0, 3, 4, 10])
@@ -40,7 +42,7 @@ PAD = bytes(4)
         (
             lambda: PaddedColumn(Runs([np.zeros(3, "V3")], [0]), pad=bytes(3)),
             ValueError,
-            "pad must be one item of 3 bytes, of which some are 32",
+            "pad must be one item of 3 bytes, of which some are 64",
         ),
         (
             lambda: PaddedColumn(RUNS, pad=PAD, multiple=0),
@@ -103,6 +105,29 @@ def test_how_long_rows_usually_are(n_rows):
     assert MaskColumn(runs, width=7).usual_nbytes(10) == 70
 
 
+@pytest.mark.parametrize("simd", SUPPORTED)
+@pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "f8", "c16"])
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("options", [{}, {"multiple": 16}, {"width": 100}], ids=str)
+def test_every_simd_path_pads_alike(simd, dtype, left, options):
+    lengths = np.random.default_rng(0).integers(1, 150, 200)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    values = (np.arange(offsets[-1]) % 100 + 1).astype(dtype)
+    pad = np.array(101, dtype)
+    column = PaddedColumn(Runs([values], offsets), pad=pad.tobytes(), left=left, simd=simd, **options)
+    engine = Engine([column], LEAF, [None])
+    side = "left" if left else "right"
+    for i, batch in enumerate(iterate(open_epoch(engine, Sequential(200), 9))):
+        rows = rows_of(values, offsets)[9 * i : 9 * i + 9]
+        expected, _, _ = padded(rows, values, pad, side, options.get("multiple", 1), options.get("width"))
+        assert np.array_equal(batch, expected)
+
+
+def test_simd_paths_that_the_machine_lacks_are_refused():
+    with pytest.raises(ValueError, match="the SIMD path must be one that this machine has"):
+        PaddedColumn(RUNS, pad=PAD, simd="avx9")
+
+
 ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 FREE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
@@ -129,10 +154,11 @@ class Guarded:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda runs: PaddedColumn(runs, pad=np.int32(7).tobytes()),
-        lambda runs: PaddedColumn(runs, pad=np.int32(7).tobytes(), left=True),
-        lambda runs: PaddedColumn(runs, pad=np.int32(7).tobytes(), width=5),
-        lambda runs: PaddedColumn(runs, pad=np.int32(7).tobytes(), width=300, left=True),
+        *(
+            lambda runs, simd=simd, options=options: PaddedColumn(runs, pad=np.int32(7).tobytes(), simd=simd, **options)
+            for simd in SUPPORTED
+            for options in ({}, {"left": True}, {"width": 5}, {"width": 300, "left": True}, {"multiple": 7})
+        ),
         lambda runs: PaddedColumn(runs, pad=bytes(4), multiple=64),
         lambda runs: MaskColumn(runs, multiple=3),
         lambda runs: MaskColumn(runs, width=2000, left=True),
@@ -142,8 +168,9 @@ class Guarded:
     ],
 )
 @pytest.mark.parametrize("n", [1, 2, 9])
-def test_nothing_is_written_behind_a_slot(make, n):
-    lengths = np.arange(n)[::-1] % 4 + 1
+@pytest.mark.parametrize("longest", [4, 40])
+def test_nothing_is_written_behind_a_slot(make, n, longest):
+    lengths = np.arange(n)[::-1] * 13 % longest + 1
     runs = Runs([np.arange(lengths.sum(), dtype=np.int32)], np.concatenate([[0], np.cumsum(lengths)]))
     guarded = Guarded()
     engine = Engine([make(runs)], LEAF, [None], allocators=[guarded.allocator])

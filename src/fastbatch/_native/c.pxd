@@ -485,6 +485,7 @@ cdef extern from "fb_ragged.h" nogil:
         size_t width
         int is_left
         int is_even
+        fb_simd level
         char pad[1]  # really FB_PAD_NBYTES
 
     uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)

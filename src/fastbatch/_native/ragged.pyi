@@ -15,6 +15,7 @@ class PaddedColumn(Column):
         width: int = 0,
         dlpack_type: tuple[int, int, int] | None = None,
         blocking: bool = False,
+        simd: str | None = None,
     ) -> Self: ...
     @property
     def runs(self) -> Runs: ...

@@ -8,11 +8,12 @@ from libc.string cimport memcpy
 
 from fastbatch._native.c cimport (
     FB_PAD_NBYTES, fb_bounds_fill, fb_extent, fb_lengths_fill, fb_mask_fill, fb_packed_fill, fb_padded_column,
-    fb_padded_fill, fb_ragged_column
+    fb_padded_fill, fb_ragged_column, fb_simd
 )
 from fastbatch._native.column cimport Column
 from fastbatch._native.column import dlpack_type_of
 from fastbatch._native.runs cimport Runs
+from fastbatch._native.simd cimport simd_level_of
 
 # What no row of a batch can need.
 cdef int64_t MOST_ROW_NBYTES = 1 << 47
@@ -38,13 +39,15 @@ cdef class PaddedColumn(Column):
         Where the elements are not what the dtype says.
     blocking : bool
         A source is a file mapped into memory.
+    simd : str, optional
+        The SIMD path. None: what this machine has.
     """
 
     cdef fb_padded_column storage
     cdef readonly Runs runs
 
     def __cinit__(self, Runs runs not None, *, bytes pad not None, bint left=False, int64_t multiple=1,
-                  int64_t width=0, dlpack_type=None, bint blocking=False):
+                  int64_t width=0, dlpack_type=None, bint blocking=False, simd=None):
         source = runs.sources[0]
         if len(pad) == 0 or len(pad) != source.itemsize or FB_PAD_NBYTES % len(pad) != 0:
             raise ValueError(f"pad must be one item of {source.itemsize} bytes, of which some are {FB_PAD_NBYTES}, "
@@ -52,6 +55,7 @@ cdef class PaddedColumn(Column):
         cdef bytes repeated = pad * (FB_PAD_NBYTES // len(pad))
         memcpy(self.storage.pad, <const char *>repeated, FB_PAD_NBYTES)
         self.storage.is_even = len(set(repeated)) == 1
+        self.storage.level = <fb_simd>simd_level_of(simd)
         self.runs = runs
         self.dtype = source.dtype
         self.dlpack_type = dlpack_type_of(source.dtype) if dlpack_type is None else dlpack_type

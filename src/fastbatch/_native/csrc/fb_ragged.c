@@ -27,16 +27,17 @@ FB_INLINE void prefetch_place(const fb_ragged *ragged, const fb_rows *rows, size
     if (ragged->lengths != NULL) FB_PREFETCH_L1(ragged->lengths + row);
 }
 
-/* The most elements that one of the rows has. The places of all rows that are known are on their way then. */
-static size_t find_longest(const fb_ragged *ragged, const fb_rows *rows) {
-    const size_t known = rows->n + rows->n_ahead;
-    size_t longest = 0, sent = rows->n_warm;
+/* The most elements that one of the rows has. Their places are in the cache then. */
+static size_t find_longest(const fb_ragged *given, const fb_rows *rows) {
+    const fb_ragged ragged = *given;
+    const size_t known = rows->n + rows->n_ahead, first = PLACES_AHEAD < known ? PLACES_AHEAD : known;
+    size_t longest = 0;
+    for (size_t i = rows->n_warm; i < first; ++i) prefetch_place(&ragged, rows, i);
     for (size_t i = 0; i < rows->n; ++i) {
-        for (; sent < known && sent <= i + PLACES_AHEAD; ++sent) prefetch_place(ragged, rows, sent);
-        const size_t n = run_at(ragged, rows, i).n;
+        if (i + first < known) prefetch_place(&ragged, rows, i + first);
+        const size_t n = run_at(&ragged, rows, i).n;
         longest = n > longest ? n : longest;
     }
-    for (; sent < known; ++sent) prefetch_place(ragged, rows, sent);
     return longest;
 }
 
@@ -69,19 +70,38 @@ FB_INLINE look_ahead begin_look_ahead(const fb_ragged *ragged, const fb_rows *ro
     return ahead;
 }
 
-/* Whole pads where what lies behind is still to be written, which it is not behind `end`. */
-FB_INLINE void write_padding(char *out, size_t nbytes, const char *pad, int is_even, const char *end) {
-    size_t at = 0;
-    if (is_even) {
-        memset(out, pad[0], nbytes);
-        return;
+/* A row in pieces: of any length. */
+FB_INLINE void write_row(char *out, size_t row_nbytes, run run, size_t nbytes, const fb_padded_column *padded) {
+    char *padding = padded->is_left ? out : out + nbytes;
+    const size_t n_padding = row_nbytes - nbytes;
+    memcpy(padded->is_left ? out + n_padding : out, run.elements, nbytes);
+    if (padded->is_even) {
+        memset(padding, padded->pad[0], n_padding);
+    } else {
+        size_t at = 0;
+        for (; at + FB_PAD_NBYTES <= n_padding; at += FB_PAD_NBYTES) memcpy(padding + at, padded->pad, FB_PAD_NBYTES);
+        memcpy(padding + at, padded->pad, n_padding - at);
     }
-    if ((size_t)(end - out) >= nbytes + FB_PAD_NBYTES) {
-        for (; at < nbytes; at += FB_PAD_NBYTES) memcpy(out + at, pad, FB_PAD_NBYTES);
-        return;
+}
+
+/* The same by the line, each from the row or from the padding: so often as the row is wide, because a branch on the length
+ * would mispredict. The line with the edge comes last. Needs a line of the row at least. */
+FB_TARGET_AVX512 static void write_row_by_line(char *out, size_t row_nbytes, run run, size_t nbytes,
+                                               const fb_padded_column *padded) {
+    enum { LINE = FB_PAD_NBYTES };
+    const size_t n_padding = row_nbytes - nbytes;
+    const char *elements = run.elements, *pad = padded->pad;
+    if (padded->is_left) {
+        memcpy(out, pad, LINE);
+        for (size_t at = row_nbytes % LINE; at < row_nbytes; at += LINE)
+            memcpy(out + at, at >= n_padding ? elements + (at - n_padding) : pad, LINE);
+        memcpy(out + n_padding, elements, LINE);
+    } else {
+        memcpy(out + row_nbytes - LINE, pad, LINE);
+        for (size_t at = 0; at + LINE <= row_nbytes; at += LINE)
+            memcpy(out + at, at + LINE <= nbytes ? elements + at : pad, LINE);
+        memcpy(out + nbytes - LINE, elements + nbytes - LINE, LINE);
     }
-    for (; at + FB_PAD_NBYTES <= nbytes; at += FB_PAD_NBYTES) memcpy(out + at, pad, FB_PAD_NBYTES);
-    memcpy(out + at, pad, nbytes - at);
 }
 
 static size_t width_of(const fb_padded_column *padded, const fb_rows *rows) {
@@ -98,23 +118,18 @@ uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot
     const fb_padded_column *padded = (const fb_padded_column *)column;
     const fb_ragged ragged = padded->ragged;
     const size_t width = width_of(padded, rows), row_nbytes = width * ragged.element_nbytes;
-    const char *end = (const char *)slot + rows->n * column->row_nbytes;
-    const int is_even = padded->is_even;
-    char *out = (char *)slot, pad[FB_PAD_NBYTES];
+    const size_t by_line = padded->level == FB_SIMD_AVX512 ? FB_PAD_NBYTES : SIZE_MAX; /* from so many bytes on */
+    char *out = (char *)slot;
     const look_ahead ahead = begin_look_ahead(&ragged, rows);
     (void)context;
-    memcpy(pad, padded->pad, FB_PAD_NBYTES);
     for (size_t i = 0; i < rows->n; ++i, out += row_nbytes) {
         if (i < ahead.end) send_for(&ragged, rows, i + ahead.n, ahead.to_l2);
         const run run = run_at(&ragged, rows, i);
-        const size_t nbytes = run.n * ragged.element_nbytes, rest = row_nbytes - nbytes;
-        if (padded->is_left) {
-            write_padding(out, rest, pad, is_even, end);
-            memcpy(out + rest, run.elements, nbytes);
-        } else {
-            memcpy(out, run.elements, nbytes);
-            write_padding(out + nbytes, rest, pad, is_even, end);
-        }
+        const size_t nbytes = run.n * ragged.element_nbytes;
+        if (nbytes >= by_line)
+            write_row_by_line(out, row_nbytes, run, nbytes, padded);
+        else
+            write_row(out, row_nbytes, run, nbytes, padded);
     }
     end_fill(padded, rows, slot, width, rows->n * row_nbytes);
     return 0;

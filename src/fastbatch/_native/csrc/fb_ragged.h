@@ -3,6 +3,7 @@
 #define FB_RAGGED_H
 
 #include "fb_column.h"
+#include "fb_simd.h"
 
 /* Runs of elements of one array, or of several. */
 typedef struct fb_ragged {
@@ -33,7 +34,7 @@ typedef struct fb_ragged_column {
 } fb_ragged_column;
 
 /* Items of padding, as often as they fit. */
-enum { FB_PAD_NBYTES = 32 };
+enum { FB_PAD_NBYTES = 64 };
 
 typedef struct fb_padded_column {
     fb_column column;
@@ -42,6 +43,7 @@ typedef struct fb_padded_column {
     size_t width;    /* or this one, unless it is 0; then there is no extent */
     int is_left;     /* whether the padding is in front */
     int is_even;     /* whether all its bytes are the same */
+    enum fb_simd level;
     char pad[FB_PAD_NBYTES];
 } fb_padded_column;
 
