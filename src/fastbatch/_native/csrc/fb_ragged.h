@@ -19,9 +19,9 @@ typedef struct fb_ragged {
 
 /* How far to look ahead where rows have so many bytes in all: for as many lines as most rows do not exceed. */
 FB_INLINE void fb_ragged_look_ahead(fb_ragged *ragged, uint64_t n_rows, uint64_t nbytes) {
-    enum { CACHED_NBYTES = 256 * 1024, AHEAD_NBYTES = 8192, MIN_ROWS = 8, MAX_ROWS = 128, MAX_LINES = 16 };
+    enum { AHEAD_NBYTES = 8192, MIN_ROWS = 8, MAX_ROWS = 128, MAX_LINES = 16 };
     ragged->n_lines = 0;
-    if (nbytes <= CACHED_NBYTES) return;
+    if (nbytes <= FB_CACHE_NBYTES) return;
     const uint64_t mean = nbytes / n_rows, lines = 1 + 2 * mean / FB_CACHE_LINE, rows = AHEAD_NBYTES / (mean + 1);
     ragged->n_lines = lines < MAX_LINES ? (size_t)lines : MAX_LINES;
     ragged->n_ahead = rows < MIN_ROWS ? MIN_ROWS : rows < MAX_ROWS ? (size_t)rows : MAX_ROWS;
