@@ -155,7 +155,7 @@ class Epochs:
         steps = sampler.steps(self._key, epoch, 0, self._ranks)
         begin, end = int(steps.begins[i]), int(steps.ends[i])
         one = self._open(epoch, begin, fed=True, helped=False)
-        one.feed(sampler.rows(self._key, epoch)[begin:end])
+        one.feed(sampler.rows(self._key, epoch)[begin:end], begin)
         batches = Batches(lambda batches: None)
         batches.start(one)
         return next(batches)

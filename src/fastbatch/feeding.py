@@ -264,11 +264,11 @@ class SharedFeed(Feed):
     def _feed_rows(self, epoch: Epoch, wanted: int) -> None:
         """A batch of the next rows that are left."""
         rows, self._left = self._left[:wanted], self._left[wanted:]
-        self._feed_cut(epoch, cut(rows, self._head, self._ranks), rows)
+        self._feed_cut(epoch, *cut(rows, self._head, self._ranks), rows)
 
-    def _feed_cut(self, epoch: Epoch, own: Any, rows: Any) -> None:
-        """A batch: the rows of this rank, and those of all."""
-        epoch.feed(own)
+    def _feed_cut(self, epoch: Epoch, own: Any, first: int, rows: Any) -> None:
+        """A batch: the rows of this rank, where they begin among those of all, and those of all."""
+        epoch.feed(own, self._n_cut + first)
         self._n_cut += len(rows)
         self._n_fed += len(own)
         with self._lock:
@@ -286,7 +286,7 @@ class SharedFeed(Feed):
         if rank >= len(batches) and self._ranks.uneven == "wrap":
             rank %= len(batches)
         own = batches[rank] if rank < len(batches) else []
-        self._feed_cut(epoch, own, np.concatenate(batches))
+        self._feed_cut(epoch, own, sum(map(len, batches[:rank])), np.concatenate(batches))
         return True
 
 

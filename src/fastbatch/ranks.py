@@ -78,9 +78,13 @@ def _found() -> tuple[int, int]:
     return int(rank), int(world_size)
 
 
-def cut(rows: np.ndarray, head: list[int], ranks: Ranks) -> np.ndarray:
-    """One rank's slice of a batch of all, as the engine cuts it; `head` are the first rows of the epoch."""
+def cut(rows: np.ndarray, head: list[int], ranks: Ranks) -> tuple[np.ndarray, int]:
+    """One rank's slice of a batch of all, as the engine cuts it, and where in the batch it begins.
+
+    `head` are the first rows of the epoch.
+    """
     missing = -len(rows) % ranks.world_size
     if missing and ranks.uneven != "exact":
         rows = np.concatenate([rows, np.resize(np.array(head or rows, np.int64), missing)])
-    return np.array_split(rows, ranks.world_size)[ranks.rank]
+    slices = np.array_split(rows, ranks.world_size)
+    return slices[ranks.rank], sum(map(len, slices[: ranks.rank]))

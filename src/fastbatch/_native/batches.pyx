@@ -303,13 +303,16 @@ cdef class Epoch:
             cursor.seek(position)
         return self.step()
 
-    def feed(self, rows):
-        """Hand in rows for the batches to come.
+    def feed(self, rows, position=None):
+        """Hand in rows for the batches to come; in an epoch without a batch size, a batch.
 
         Parameters
         ----------
         rows : array_like of int
             Checked as `check_rows` does.
+        position : int, optional
+            Of a batch: that of its first row in the epoch of all ranks. None: there is one rank, which has the rows
+            that were fed before.
 
         Returns
         -------
@@ -322,8 +325,18 @@ cdef class Epoch:
         cdef cnp.ndarray checked = check_rows(rows, self.sampler.sampler.n_rows)
         cdef const void *data = cnp.PyArray_DATA(checked)
         cdef size_t n = cnp.PyArray_SIZE(checked)
+        cdef uint64_t first
+        if cursor.batch_size() > 0:
+            if position is not None:
+                raise ValueError(
+                    f"rows for batches of {cursor.batch_size()} follow each other, got position {position}"
+                )
+            with nogil:
+                cursor.feed(data, n)
+            return n
+        first = cursor.fed() if position is None else position
         with nogil:
-            cursor.feed(data, n)
+            cursor.feed_batch(data, n, first)
         return n
 
     def end_feed(self):
@@ -437,7 +450,7 @@ cdef class BatchFeed:
     rows : uint32 of shape (n_rows,), or uint64 from 2**32 rows on
         Below `n`; nobody may write them any more.
     begins, ends : uint64 of shape (n_batches,)
-        Where each batch lies in them.
+        Where each batch lies in them, and in the epoch.
     """
 
     cdef uint64_t n_rows
@@ -469,7 +482,8 @@ cdef class BatchFeed:
         # The GIL may be given up here: the threads of one iterator take turns to feed it.
         with nogil:
             while self.n_fed < n_batches and self.n_fed - first < FEED_BATCHES and n_handed < FEED_ROWS:
-                cursor.feed(rows + begins[self.n_fed] * width, ends[self.n_fed] - begins[self.n_fed])
+                cursor.feed_batch(rows + begins[self.n_fed] * width, ends[self.n_fed] - begins[self.n_fed],
+                                  begins[self.n_fed])
                 n_handed += ends[self.n_fed] - begins[self.n_fed]
                 self.n_fed += 1
         return self.n_fed > first

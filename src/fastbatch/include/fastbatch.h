@@ -37,8 +37,7 @@
  *             undefined: all of it is to be written.
  *   seed      64 random bits, the same throughout an epoch, and others in the next: of the Loader's seed and the epoch.
  *   epoch     counted from 0.
- *   position  of row i in the epoch's order, the one of all ranks, is position + i. (Where an iterable is the sampler, on
- *             several ranks: among the rows that this rank has had since the epoch was begun or taken up.)
+ *   position  of row i in the epoch's order, the one of all ranks, is position + i.
  *
  * Returns how many rows it has written: n, if all is well. Less says that it cannot write rows[that many]: whoever asks
  * for the batch gets an IndexError that names this row and the function, and its iterator is over. Anything else stands

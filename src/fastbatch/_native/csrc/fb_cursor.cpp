@@ -68,7 +68,12 @@ void Cursor::seek(std::uint64_t position) {
 
 void Cursor::feed(const void *rows, std::size_t n) {
     const Lock lock(engine_.mutex_);
-    draw_.feed(rows, n, batch_size() == 0);
+    draw_.feed(rows, n);
+}
+
+void Cursor::feed_batch(const void *rows, std::size_t n, std::uint64_t position) {
+    const Lock lock(engine_.mutex_);
+    draw_.feed_batch(rows, n, position);
 }
 
 void Cursor::end_feed() {
@@ -92,6 +97,11 @@ std::uint64_t Cursor::n_delivered() {
 std::size_t Cursor::n_waiting() {
     const Lock lock(engine_.mutex_);
     return draw_.n_waiting();
+}
+
+std::uint64_t Cursor::fed() {
+    const Lock lock(engine_.mutex_);
+    return draw_.position() + draw_.n_waiting();
 }
 
 bool Cursor::is_hungry() {
@@ -137,7 +147,7 @@ void Cursor::restore(std::uint64_t first) {
     if (first == n_taken_) return;
     const std::uint64_t position = ticket(first).begin;
     std::vector<char> rows;
-    std::vector<std::size_t> sizes;
+    std::vector<FedBatch> fed;
     std::size_t n = 0;
     bool is_gone = (!share_.is_whole() && !draw_.is_fed()) || draw_.is_live();
     for (std::uint64_t number = first; number < n_taken_; ++number) {
@@ -145,17 +155,17 @@ void Cursor::restore(std::uint64_t first) {
         is_gone = is_gone || ticket(number).is_in_window;  // which may have moved
     }
     rows.reserve((n + draw_.n_waiting()) * draw_.row_width());
-    sizes.reserve(static_cast<std::size_t>(n_taken_ - first) + draw_.n_sizes());  // nothing fails from here on
+    fed.reserve(static_cast<std::size_t>(n_taken_ - first) + draw_.n_fed());  // nothing fails from here on
     for (std::uint64_t number = first; number < n_taken_; ++number) {
         Ticket &out = ticket(number);
         if (!is_gone) rows.insert(rows.end(), out.rows, out.rows + out.n * draw_.row_width());
-        if (batch_size() == 0) sizes.push_back(out.n);
+        if (batch_size() == 0) fed.push_back({out.position, out.n});
         release_buffers(out);
     }
     if (is_gone)
         draw_.seek(position);
     else
-        draw_.restore(std::move(rows), std::move(sizes));
+        draw_.restore(std::move(rows), std::move(fed));
     delivered_.store(position, std::memory_order_relaxed);
     n_claimed_ = n_taken_ = n_delivered_ = first;
     (void)draw_.tell_delivered(first);
@@ -263,7 +273,7 @@ void Cursor::claim_part(Ticket &ticket, Piece &piece) noexcept {
     piece.first = std::min(ticket.n, ticket.n_claimed++ * n);
     piece.n = std::min(n, ticket.n - piece.first);
     if (is_shared()) return;  // who fills the next rows, on which core, is open
-    const std::uint64_t position = ticket.position + piece.first;
+    const std::uint64_t position = ticket.begin + piece.first;
     piece.n_ahead = std::min(kAheadRows, ticket.n + ticket.n_ahead - piece.first - piece.n);
     piece.n_warm = warm_until_ > position ? static_cast<std::size_t>(warm_until_ - position) : 0;
     warm_until_ = position + piece.n + piece.n_ahead;

@@ -61,7 +61,7 @@ constexpr std::int64_t kPatienceNs = 50'000'000;
 class Cursor {
   public:
     // Rows come from `order`, the state of context.epoch of `sampler`, which the cursor ends; or, with order == nullptr,
-    // from feed(). The first is the one at context.position. With a batch_size of 0 each feed() is a batch.
+    // from feed(), or with a batch_size of 0 from feed_batch(). The first is the one at context.position.
     // Of each batch this cursor has its share. The epoch was asked for at `began`. Threads do nothing for it unless
     // `is_helped`.
     Cursor(Engine &engine, const fb_sampler &sampler, void *order, fb_context context, std::size_t batch_size,
@@ -76,10 +76,14 @@ class Cursor {
 
     // More rows for a cursor without an order, (n,) of the row width; after the last ones, end_feed().
     void feed(const void *rows, std::size_t n);
+    // Or a batch, of whose rows the first is the one at `position` of all ranks: what is drawn for them depends on it.
+    void feed_batch(const void *rows, std::size_t n, std::uint64_t position);
     void end_feed();
     // What was fed and not delivered is dropped, to be fed once more. Returns whether end_feed() was called.
     bool forget_fed();
     std::size_t n_waiting();
+    // Rows before the next ones that are fed, as one rank counts them.
+    std::uint64_t fed();
     // Whether more rows have to be fed for everyone to have work: for whoever asks, and for those who fill ahead.
     bool is_hungry();
 

@@ -37,19 +37,24 @@ void Draw::seek(std::uint64_t position) noexcept {
     position_ = reached_ = position;
 }
 
-void Draw::feed(const void *rows, std::size_t n, bool is_batch) {
+void Draw::feed(const void *rows, std::size_t n) {
     window_.erase(window_.begin(), window_.begin() + static_cast<std::ptrdiff_t>(head_ * row_width_));
     tail_ -= head_;
     head_ = 0;
     window_.resize((tail_ + n) * row_width_);
-    if (is_batch) sizes_.push_back(n);
     if (n > 0) std::memcpy(window_.data() + tail_ * row_width_, rows, n * row_width_);
     tail_ += n;
 }
 
+void Draw::feed_batch(const void *rows, std::size_t n, std::uint64_t position) {
+    fed_.reserve(fed_.size() + 1);
+    feed(rows, n);
+    fed_.push_back({position, n});
+}
+
 bool Draw::forget_fed() noexcept {
     head_ = tail_ = 0;
-    sizes_.clear();
+    fed_.clear();
     return std::exchange(is_over_, false);
 }
 
@@ -117,15 +122,15 @@ bool Draw::refill_slices(const Cut &cut, std::size_t batch_size, std::uint64_t *
     return true;
 }
 
-void Draw::restore(std::vector<char> &&rows, std::vector<std::size_t> &&sizes) noexcept {
+void Draw::restore(std::vector<char> &&rows, std::vector<FedBatch> &&fed) noexcept {
     const std::size_t n = rows.size() / row_width_;
     rows.insert(rows.end(), window_.begin() + static_cast<std::ptrdiff_t>(head_ * row_width_),
                 window_.begin() + static_cast<std::ptrdiff_t>(tail_ * row_width_));
-    sizes.insert(sizes.end(), sizes_.begin(), sizes_.end());
+    fed.insert(fed.end(), fed_.begin(), fed_.end());
     tail_ = n + n_waiting();
     head_ = 0;
     window_ = std::move(rows);
-    sizes_ = std::move(sizes);
+    fed_ = std::move(fed);
     position_ -= n;
 }
 

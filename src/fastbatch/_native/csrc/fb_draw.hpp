@@ -17,6 +17,12 @@ extern "C" {
 
 namespace fb {
 
+// A batch that was fed as such.
+struct FedBatch {
+    std::uint64_t position;  // of its first row in the epoch, of all ranks
+    std::size_t n;
+};
+
 class Draw {
   public:
     // The rows of `order`, an epoch's state of `sampler` that this ends, as far as they are of this share; or, with
@@ -35,8 +41,10 @@ class Draw {
     // The next row is the one at `position`.
     void seek(std::uint64_t position) noexcept;
 
-    // More rows, (n,) of the row width; they are a batch of their own if `is_batch`.
-    void feed(const void *rows, std::size_t n, bool is_batch);
+    // More rows, (n,) of the row width.
+    void feed(const void *rows, std::size_t n);
+    // The same as a batch of their own, whose first row is the one at `position` of all ranks.
+    void feed_batch(const void *rows, std::size_t n, std::uint64_t position);
     void end_feed() noexcept { is_over_ = true; }
     // What was fed and is in no ticket is dropped, and more may come. Returns whether end_feed() was called.
     bool forget_fed() noexcept;
@@ -44,14 +52,14 @@ class Draw {
     // The next batch: of `batch_size` rows, or with 0 of what was fed as a batch; fewer at the end, and none after it.
     Cut next(std::size_t batch_size) const noexcept {
         if (!is_fed_) return share_.cut(position_, batch_size, sampler_.length);
-        if (is_hungry(batch_size) || (sizes_.empty() && n_waiting() == 0)) return {};
-        const std::size_t wanted = batch_size > 0 ? batch_size : sizes_.front();
-        const std::size_t n = wanted < n_waiting() ? wanted : n_waiting();
+        if (is_hungry(batch_size) || (fed_.empty() && n_waiting() == 0)) return {};
+        if (!fed_.empty()) return {true, fed_.front().position, fed_.front().n, position_ + fed_.front().n};
+        const std::size_t n = batch_size < n_waiting() ? batch_size : n_waiting();
         return {true, position_, n, position_ + n};
     }
     // Whether feed() has to come before `n` batches can be taken.
     bool is_hungry(std::size_t batch_size, std::size_t n = 1) const noexcept {
-        return is_fed_ && !is_over_ && (batch_size > 0 ? n_waiting() / batch_size : sizes_.size()) < n;
+        return is_fed_ && !is_over_ && (batch_size > 0 ? n_waiting() / batch_size : fed_.size()) < n;
     }
     // For a live sampler, whose rows depend on when they are drawn: the next batch is ticket number `ticket`. Returns 0, or
     // why none can be drawn; then there is no rest().
@@ -84,7 +92,8 @@ class Draw {
     // The window: rows drawn and in no ticket.
     std::size_t n_waiting() const noexcept { return tail_ - head_; }
     const char *rows() const noexcept { return window_.data() + head_ * row_width_; }  // (n_waiting, row width)
-    std::uint64_t position() const noexcept { return position_; }  // in the epoch, of the next batch of all ranks
+    // In the epoch, of the next batch of all ranks; of batches that are fed, how many rows came before.
+    std::uint64_t position() const noexcept { return position_; }
     // Rows of the order beyond those of the window.
     std::uint64_t left() const noexcept {
         return order_ != nullptr && reached_ < sampler_.length ? sampler_.length - reached_ : 0;
@@ -92,12 +101,12 @@ class Draw {
     void pop(const Cut &cut) noexcept {
         head_ += cut.n;
         position_ = cut.end;
-        if (!sizes_.empty()) sizes_.erase(sizes_.begin());
+        if (!fed_.empty()) fed_.erase(fed_.begin());
     }
-    // Rows come back to the front; `sizes` is that of each batch where they were fed as such. Both have room for what
-    // the window holds, so that nothing can fail.
-    void restore(std::vector<char> &&rows, std::vector<std::size_t> &&sizes) noexcept;
-    std::size_t n_sizes() const noexcept { return sizes_.size(); }
+    // Rows come back to the front; `fed` are the batches that they were fed as. Both have room for what the window
+    // holds, so that nothing can fail.
+    void restore(std::vector<char> &&rows, std::vector<FedBatch> &&fed) noexcept;
+    std::size_t n_fed() const noexcept { return fed_.size(); }
 
     // Whether a unit, at most `n_ahead` beyond the one that is drawn from, waits for somebody to prepare it.
     bool find_unit(std::uint64_t n_ahead, std::uint64_t *unit) const noexcept;
@@ -135,7 +144,7 @@ class Draw {
     std::size_t head_ = 0, tail_ = 0;
     std::uint64_t position_ = 0, reached_ = 0;
     std::size_t sliced_ = 0;  // the batch size that the window's rows were sliced for
-    std::vector<std::size_t> sizes_;  // of batches that were fed as such: a few
+    std::vector<FedBatch> fed_;      // those of the window that were fed as such: a few
     bool is_over_ = false;           // nothing more will be fed
 };
 
