@@ -82,6 +82,19 @@ def test_image_pipeline_learns_from_images_that_change_every_epoch(tmp_path):
     assert accuracy > 0.93
 
 
+def test_decode_once_learns_from_files_that_are_decoded_by_the_first_run_only(tmp_path):
+    for package in ("torch", "sklearn", "PIL"):
+        pytest.importorskip(package)
+    printed = run_example("decode_once.py", tmp_path)
+    assert printed.startswith("352 files decoded into a column of 1,368,576 bytes\nthe columns are there")
+    assert printed.count("files decoded") == 1
+    losses = [float(loss) for loss in re.findall(r"epoch \d+: loss ([\d.]+)", printed)]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0] / 2
+    (right,) = numbers(r"right on 106 held-out tiles: ([\d.]+)", printed)
+    assert right > 0.85
+
+
 def test_text_pipeline_reads_whole_sentences_and_the_first_words_of_each(tmp_path):
     pytest.importorskip("torch")
     whole, first = run_example("text_pipeline.py", tmp_path).split("attention over the first 16 words, ")
