@@ -110,6 +110,22 @@ def test_text_pipeline_reads_whole_sentences_and_the_first_words_of_each(tmp_pat
         assert right > 0.8
 
 
+def test_packed_transformer_learns_and_says_of_each_paragraph_what_it_says_of_it_alone(tmp_path):
+    pytest.importorskip("torch")
+    printed = run_example("packed_transformer.py", tmp_path)
+    (padded,) = numbers(r"padding in batches of 32 paragraphs: ([\d.]+)%", printed)
+    (packed,) = numbers(r"padding in \d+ packed rows: ([\d.]+)%", printed)
+    assert packed < 1 < 50 < padded
+    (by_frequencies,) = numbers(r"loss by the frequencies of words alone: ([\d.]+)", printed)
+    losses = [float(loss) for loss in re.findall(r"epoch \d+: loss ([\d.]+)", printed)]
+    assert len(losses) == 3
+    assert losses == sorted(losses, reverse=True)
+    (held_out,) = numbers(r"loss of \d+ held-out paragraphs: ([\d.]+)", printed)
+    assert max(losses[-1], held_out) < by_frequencies - 0.5
+    (apart,) = numbers(r"packed and each alone, differ by at most ([\d.e+-]+)", printed)
+    assert apart < 1e-4
+
+
 def test_time_series_windows_predict_nearly_as_well_as_possible(tmp_path):
     printed = run_example("time_series_windows.py", tmp_path)
     assert "windows are a view of the series: True" in printed
