@@ -148,6 +148,7 @@ int fb_cast_begin(fb_cast *cast, enum fb_type from, enum fb_type to, enum fb_sim
     cast->read_uniform = of->uniform;
     cast->read_each = of->each;
     cast->write = is_double ? double_writes[level][to - FB_F16] : float_writes[level][to - FB_F16];
+    cast->is_real = from == (is_double ? FB_F64 : FB_F32);
     cast->from_nbytes = type_nbytes[from];
     cast->real_nbytes = is_double ? sizeof(double) : sizeof(float);
     cast->to_nbytes = type_nbytes[to];
@@ -196,6 +197,10 @@ void fb_cast_elements(const fb_cast *cast, const char *FB_RESTRICT from, size_t 
     }
     if (cast->write == NULL) {
         read_elements(cast, from, first, n, out);
+        return;
+    }
+    if (cast->affine.period == 0 && cast->is_real) {
+        cast->write(from, n, out);
         return;
     }
     double numbers[BLOCK];

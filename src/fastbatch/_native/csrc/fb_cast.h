@@ -27,6 +27,7 @@ typedef struct fb_cast {
                                                     NULL: elements stay as they are */
     fb_write write;                              /* NULL: the result has the type of the arithmetic */
     size_t from_nbytes, real_nbytes, to_nbytes;  /* of an element: of the data, the arithmetic and the result */
+    int is_real;                                 /* whether the data has the type of the arithmetic */
     fb_affine affine;
 } fb_cast;
 

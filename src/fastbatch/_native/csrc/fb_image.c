@@ -208,7 +208,7 @@ void fb_cover_hole(const fb_image_column *image, const fb_view *seen, char *out)
 
 uint64_t fb_image_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
     const fb_image_column *image = (const fb_image_column *)column;
-    const fb_walk walk = fb_walk_begin(&image->source, rows);
+    fb_walk walk = fb_walk_begin(&image->source, rows);
     double stage[STAGE_NBYTES / sizeof(double)];
     memset(stage, 0, sizeof stage); /* what a source does not have is cast, too, before it is covered */
     const int is_alike = image->is_planar == image->to_planar || image->n_channels == 1;

@@ -7,7 +7,7 @@
 
 #include "fb_cast.h"
 #include "fb_column.h"
-#include "fb_gather.h"
+#include "fb_source.h"
 #include "fb_pixels.h"
 
 enum fb_padding { FB_PAD_ZERO, FB_PAD_REFLECT };

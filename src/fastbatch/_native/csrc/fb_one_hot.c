@@ -40,7 +40,7 @@ DEFINE_FILL(uint64_t)
 
 uint64_t fb_one_hot_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
     const fb_one_hot_column *one_hot = (const fb_one_hot_column *)column;
-    const fb_walk walk = fb_walk_begin(&one_hot->source, rows);
+    fb_walk walk = fb_walk_begin(&one_hot->source, rows);
     const size_t nbytes = one_hot->value_nbytes, n = rows->n * (size_t)one_hot->n_classes;
     char *out = (char *)slot;
     (void)context;

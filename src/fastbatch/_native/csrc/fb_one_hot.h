@@ -3,7 +3,7 @@
 #define FB_ONE_HOT_H
 
 #include "fb_column.h"
-#include "fb_gather.h"
+#include "fb_source.h"
 
 typedef struct fb_one_hot_column {
     fb_column column;

@@ -115,7 +115,7 @@ static void write_image(const fb_resized_column *resized, const fb_view *seen, c
 
 uint64_t fb_resized_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
     const fb_resized_column *resized = (const fb_resized_column *)column;
-    const fb_walk walk = fb_walk_begin(&resized->image.source, rows);
+    fb_walk walk = fb_walk_begin(&resized->image.source, rows);
     for (size_t i = 0; i < rows->n; ++i) {
         const char *source = fb_walk_next(&walk, i);
         char *out = (char *)slot + i * column->row_nbytes;
