@@ -229,6 +229,103 @@ def test_what_is_padded_stays_within_the_budget(multiple, threads, prefetch):
     assert n_padding / n_all == pytest.approx(sampler.padding(3, 0))
 
 
+LENGTHS_AND_MULTIPLES = st.lists(st.integers(1, 40), min_size=1, max_size=30), st.sampled_from([1, 2, 3, 4, 6, 8, 64])
+
+
+@given(*LENGTHS_AND_MULTIPLES, *LENGTHS_AND_MULTIPLES, st.none() | st.sampled_from([192, 384]), st.booleans())
+def test_what_would_be_padded_beyond_the_budget_is_refused(of_rows, padded_to, counted, counted_to, length, same):
+    counted = of_rows if same else (counted * 30)[: len(of_rows)]
+    width = [length or twin.padded(n, padded_to) for n in of_rows]
+    counts = [twin.padded(n, counted_to) for n in counted]
+    ragged = fb.Ragged(np.arange(sum(of_rows)), np.cumsum([0, *of_rows]), multiple=padded_to, length=length)
+    budget = fb.TokenBudget(counted, 100, multiple=counted_to)
+    wider = [row for row in range(len(of_rows)) if width[row] > counts[row]]
+    if wider:
+        with pytest.raises(
+            ValueError, match=rf"must count what rows are padded to, and row {wider[0]}, {of_rows[wider[0]]} long"
+        ):
+            fb.Loader(ragged, batch_sampler=budget)
+        return
+    for batch in fb.Loader(ragged, batch_sampler=budget):
+        assert batch.values.size <= 100
+
+
+MADE = {"values": np.arange(40), "offsets": [0, 5, 30, 40]}
+LONG = [5, 25, 10]
+
+
+@pytest.mark.parametrize(
+    ("options", "lengths", "multiple", "said"),
+    [
+        (
+            {"multiple": 8},
+            LONG,
+            1,
+            r"row 0, 5 long, is padded to 8 \(multiple=8\), and counted as 5 \(multiple=1\): give it the lengths "
+            "and the multiple of the Ragged$",
+        ),
+        (
+            {"multiple": 12},
+            LONG,
+            8,
+            r"row 0, 5 long, is padded to 12 \(multiple=12\), and counted as 8 \(multiple=8\): ",
+        ),
+        (
+            {},
+            [5, 24, 10],
+            1,
+            r"row 1, 25 long, is padded to 25 \(multiple=1\), and counted as 24 \(multiple=1\): give it",
+        ),
+        (
+            {"length": 16},
+            [5, 16, 10],
+            1,
+            r"row 0, 5 long, is padded to 16 \(length=16\), and counted as 5 \(multiple=1\): rows that are all padded "
+            "to one length need a batch_size$",
+        ),
+        (
+            {"length": 16},
+            LONG,
+            8,
+            r"row 0, 5 long, is padded to 16 \(length=16\), and counted as 8 \(multiple=8\): rows",
+        ),
+    ],
+)
+def test_the_refusal_names_the_column_and_the_row(options, lengths, multiple, said):
+    ragged = fb.Ragged(**MADE, **options)
+    budget = fb.TokenBudget(lengths, 100, multiple=multiple)
+    rule = "the batch_sampler must count what rows are padded to, and "
+    for data, name in (
+        (ragged, r"data\.values"),
+        ({"y": np.arange(3), "x": [ragged]}, r"data\['x'\]\[0\]\.values"),
+        ((np.arange(3), fb.concat([ragged])), r"data\[1\]\.values"),
+    ):
+        with pytest.raises(ValueError, match=f"^{name}: {rule}{said}"):
+            fb.Loader(data, batch_sampler=budget)
+        fb.Loader(data, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "lengths", "multiple"),
+    [
+        ({}, LONG, 1),
+        ({}, LONG, 8),
+        ({"multiple": 8}, LONG, 8),
+        ({"multiple": 8}, LONG, 16),
+        ({"multiple": 5}, LONG, 1),  # they are multiples of 5
+        ({}, [6, 30, 30], 1),
+        ({"length": 16}, [5, 25, 10], 16),
+        ({"length": 16}, [16, 16, 16], 1),
+        ({"layout": "packed"}, [1, 1, 1], 1),
+        ({"layout": "packed", "length": 4}, [1, 1, 1], 1),
+    ],
+)
+def test_what_stays_within_the_budget_is_not_refused(options, lengths, multiple):
+    budget = fb.TokenBudget(lengths, 100, multiple=multiple)
+    for batch in fb.Loader(fb.Ragged(**MADE, **options), batch_sampler=budget):
+        assert batch.values.size <= 100
+
+
 def test_large_batches_are_handed_in_a_few_at_a_time():
     sampler = fb.TokenBudget(np.ones(300_000, np.int64), 40_000)
     (loader,) = loaders(sampler, threads=2, prefetch=3)

@@ -26,7 +26,7 @@ from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
 from fastbatch.native_column import NativeColumn
 from fastbatch.packed import PackedPart, PackedRows
 from fastbatch.picking import Picked
-from fastbatch.ragged import Packed, Padded, Part
+from fastbatch.ragged import Packed, Padded, Part, Ragged
 from fastbatch.transforms import Rows, Transform, match
 from fastbatch.transforms.mixing import Mix
 
@@ -42,6 +42,7 @@ class Columns(NamedTuple):
     notes: list[str]  # for each column: a copy that had to be made, and what is done with its rows, or ""
     files: list[tuple[str, MappedFile]]  # path and file of each column that is read from one, to be checked every epoch
     n_rows: int
+    padded: list[tuple[str, Ragged]]  # path and rows of each column that is padded
 
 
 def make_columns(data: Any, *, output: str | None = None, rows: bool = False, transforms: Any = None) -> Columns:
@@ -86,13 +87,18 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False, tr
         files += read
     for several, mix in matched.mixes:
         _mix(several, mix, columns, made_rows, paths)
-    made = Columns(structure, columns, wraps, frameworks, paths, notes, files, n_rows)
+    padded = [(path, leaf.ragged) for leaf, path in zip(leaves, paths, strict=True) if _is_padded(leaf)]
+    made = Columns(structure, columns, wraps, frameworks, paths, notes, files, n_rows, padded)
     return _with_column(made, "rows", RowNumberColumn(), "rows=True") if rows else made
 
 
 def is_column(leaf: object) -> bool:
     """Whether an object is one column rather than a structure of them."""
     return isinstance(leaf, (Concat, NativeColumn, PackedPart, Part, Picked)) or is_array(leaf)
+
+
+def _is_padded(leaf: object) -> bool:
+    return isinstance(leaf, Part) and leaf.is_users and leaf.ragged.options.layout == "padded"
 
 
 def _make_column(

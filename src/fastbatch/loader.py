@@ -189,7 +189,8 @@ class Loader:
             "map_threads": map_threads,
         }
         self._columns = make_columns(data, output=self._destination.output, rows=rows, transforms=transforms)
-        self._sampler = as_sampler(self._columns.n_rows, shuffle, sampler, batch_sampler)
+        columns = self._columns
+        self._sampler = as_sampler(columns.n_rows, shuffle, sampler, batch_sampler, columns.padded)
         if rows and isinstance(self._sampler, Sampler) and self._sampler.weighs:
             self._columns = with_weights(self._columns, self._sampler.importances())
         if map_threads and self._sampler.native.live:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from fastbatch._native.sampler import Fed
 from fastbatch.delivery import is_array
 from fastbatch.feeding import Feed, SharedFeed
 from fastbatch.planned import PlannedFeed, Steps
+from fastbatch.ragged import Ragged
 from fastbatch.ranks import Ranks
 from fastbatch.samplers import Given, Plan, Sampler, Sequential, Shuffle, TokenBudget
 
@@ -137,19 +140,30 @@ def given(sampler: Sampler | UserSampler | Planned) -> Any:
     return sampler.iterable if isinstance(sampler, UserSampler) else sampler
 
 
-def as_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> Sampler | UserSampler | Planned:
+def as_sampler(
+    n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any, padded: Sequence[tuple[str, Ragged]]
+) -> Sampler | UserSampler | Planned:
     """The sampler that a Loader's arguments ask for.
+
+    Parameters
+    ----------
+    n_rows : int
+        Of the data.
+    padded : sequence of (str, Ragged)
+        Path and rows of each column that is padded.
 
     Raises
     ------
     TypeError
         It is neither one of fastbatch's nor iterable.
     ValueError
-        It draws from another number of rows.
+        It draws from another number of rows, or counts rows for less than they are padded to.
     """
     if isinstance(batch_sampler, TokenBudget):
         if batch_sampler.n != n_rows:
             raise ValueError(f"the batch_sampler has lengths of {batch_sampler.n} rows, the data has {n_rows}")
+        for path, ragged in padded:
+            _check_widths(batch_sampler, path, ragged)
         return Planned(batch_sampler)
     if batch_sampler is not None:
         return UserSampler(batch_sampler, n_rows, batches=True)
@@ -164,3 +178,19 @@ def as_sampler(n_rows: int, shuffle: bool, sampler: Any, batch_sampler: Any) -> 
     if not sampler.fits(n_rows):
         raise ValueError(f"the sampler draws from {sampler.n} rows, the data has {n_rows}")
     return sampler
+
+
+def _check_widths(budget: TokenBudget, path: str, ragged: Ragged) -> None:
+    """ValueError where a row is padded to more than a budget counts: only where none is, no batch is."""
+    widths, counted, options = ragged.widths, budget.widths, ragged.options
+    wider = widths > counted
+    if not wider.any():
+        return
+    row = int(np.argmax(wider))
+    padded_by, advice = f"multiple={options.multiple}", "give it the lengths and the multiple of the Ragged"
+    if options.length is not None:
+        padded_by, advice = f"length={options.length}", "rows that are all padded to one length need a batch_size"
+    raise ValueError(
+        f"{path}: the batch_sampler must count what rows are padded to, and row {row}, {ragged.lengths[row]} long, is "
+        f"padded to {widths[row]} ({padded_by}), and counted as {counted[row]} (multiple={budget.multiple}): {advice}"
+    )

@@ -159,6 +159,13 @@ class Ragged:
         return lengths if self._options.length is None else np.minimum(lengths, self._options.length, out=lengths)
 
     @property
+    def widths(self) -> np.ndarray:
+        """How wide a padded batch of each row by itself is, int64: one of several is as wide as the widest of them."""
+        if self._options.length is not None:
+            return np.full(len(self), self._options.length, np.int64)
+        return -(-self._runs.lengths // self._options.multiple) * self._options.multiple
+
+    @property
     def options(self) -> Options:
         """How batches are made."""
         return self._options

@@ -85,7 +85,7 @@ class TokenBudget:
         An argument is no integer.
     ValueError
         Lengths are not 1-D, too many or out of range; `tokens` are fewer than the longest row needs; an argument is not
-        positive.
+        positive. By the Loader: a `Ragged` of the data has longer rows than these, or pads them to more.
 
     See Also
     --------
@@ -134,6 +134,11 @@ class TokenBudget:
     def __len__(self) -> int:
         """Rows of an epoch."""
         return self.n
+
+    @property
+    def widths(self) -> np.ndarray:
+        """What it counts each row as, int64: its length, rounded up."""
+        return -(-self._lengths.astype(np.int64) // self.multiple) * self.multiple
 
     def plan(self, key: tuple[int, int], epoch: int) -> Plan:
         """The batches of an epoch, by a Loader's root key."""
