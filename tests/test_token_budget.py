@@ -376,6 +376,125 @@ def test_more_ranks_than_rows():
     assert exact == [[[order[0]]], [[order[1]]], [[order[2]]], [[]], [[]]]
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Some of the rows
+# ---------------------------------------------------------------------------------------------------------------------
+
+SOME = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 2)), max_size=120)  # lengths, and how often each row comes
+
+
+@given(SOME, st.integers(40, 200), st.none() | st.integers(1, 50), st.sampled_from([1, 8]), st.integers(0, 2**70))
+def test_of_some_rows_it_is_its_twin(some, tokens, max_rows, multiple, seed):
+    lengths = [length for length, _ in some]
+    rows = [row for row, (_, n) in reversed(list(enumerate(some))) for _ in range(n)]
+    sampler = fb.TokenBudget(lengths, tokens, max_rows, multiple=multiple, window=30, rows=rows)
+    assert (sampler.n, len(sampler)) == (len(lengths), len(rows))
+    own = [lengths[row] for row in rows]
+    expected = [
+        [rows[place] for place in places]
+        for places in twin.token_budget(own, tokens, max_rows, multiple, 30, key_of_seed(seed), 5)
+    ]
+    assert [batch.tolist() for batch in sampler.batches(seed, 5)] == expected
+    assert sampler.order(seed, 5).tolist() == [row for batch in expected for row in batch]
+    assert sampler.padding(seed, 5) == pytest.approx(twin.padding(lengths, expected, multiple), abs=1e-12)
+    assert sampler.window == 30
+    assert fb.TokenBudget(lengths, tokens, rows=rows).window == fb.TokenBudget(own, tokens).window
+
+
+@given(SOME, st.integers(40, 200), st.integers(1, 5), st.sampled_from(["wrap", "exact"]), st.sampled_from([0, 2]))
+def test_ranks_share_some_rows(some, tokens, world_size, uneven, threads):
+    rows = [row for row, (_, n) in enumerate(some) for _ in range(n)]
+    sampler = fb.TokenBudget([length for length, _ in some], tokens, rows=rows)
+    ranks = loaders(sampler, world_size, uneven=uneven, threads=threads)
+    for epoch in range(2):
+        expected = twin.steps([batch.tolist() for batch in sampler.batches(3, epoch)], 0, world_size, uneven)
+        assert {len(loader) for loader in ranks} == {len(expected)}
+        for rank, loader in enumerate(ranks):
+            by_number = [rows_of(loader.batch(epoch, i)) for i in range(len(expected))]
+            assert [rows_of(batch) for batch in loader] == by_number == [of_ranks[rank] for of_ranks in expected]
+        if uneven == "exact":
+            assert sorted(row for of_ranks in expected for part in of_ranks for row in part) == rows
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_an_epoch_of_some_rows_is_taken_up_at_every_batch(threads):
+    training, validation = fb.split(300, [0.8, 0.2], seed=1)
+    sampler = fb.TokenBudget(lengths_of(300), 1024, rows=training)
+    batches = [batch.tolist() for batch in sampler.batches(3, 1)]
+    assert sorted(row for batch in batches for row in batch) == training.tolist()
+    (loader,) = loaders(sampler, threads=threads)
+    loader.set_epoch(1)
+    position = 0
+    for i, batch in enumerate(loader):
+        position += len(batch[0])
+        state = json.loads(json.dumps(loader.state_dict()))
+        assert (state["position"], state["rows"]) == (position, 300)
+        (other,) = loaders(pickle.loads(pickle.dumps(sampler)), threads=threads, seed=9)
+        other.load_state_dict(state)
+        for copied in (other, pickle.loads(pickle.dumps(loader))):
+            assert copied.remaining == len(batches) - i - 1
+            assert [rows_of(batch) for batch in copied] == batches[i + 1 :]
+    (loader,) = loaders(fb.TokenBudget(lengths_of(300), 1024, rows=validation))
+    assert sorted(row for batch in loader for row in rows_of(batch)) == validation.tolist()
+    with pytest.raises(ValueError, match=r"^position must be at most 60, the rows of an epoch, got 61$"):
+        loader.load_state_dict({**loader.state_dict(), "position": 61})
+    with pytest.raises(ValueError, match=r"^the state does not fit this Loader: its 'sampler' is"):
+        loader.load_state_dict(state)
+
+
+def test_a_state_is_for_the_same_rows():
+    lengths = [4, 4, 4, 4]
+    sampler = fb.TokenBudget(lengths, 9, window=9, rows=[1, 2, 3])
+    assert sampler.fingerprint == fb.TokenBudget(lengths, 9, window=9, rows=np.array([1, 2, 3], np.uint8)).fingerprint
+    others = [None, [1, 3, 2], [1, 2], [0, 1, 2], []]
+    made = [fb.TokenBudget(lengths, 9, window=9, rows=rows).fingerprint for rows in others]
+    assert len({sampler.fingerprint, *made}) == 6
+    assert repr(sampler) == "TokenBudget(3 of 4 rows, tokens=9)"
+
+
+def test_rows_are_copied():
+    rows = np.arange(200)[::3]
+    sampler = fb.TokenBudget(lengths_of(200), 1024, rows=rows)
+    before = sampler.order(0, 0)
+    rows[:] = 0
+    assert np.array_equal(sampler.order(0, 0), before)
+    with pytest.raises(ValueError, match="read-only"):
+        sampler.rows[0] = 1
+
+
+def test_rows_that_do_not_come_count_for_nothing():
+    sampler = fb.TokenBudget([2, 50, 3, 3], 9, rows=[0, 2, 3])  # row 1 has more than the budget
+    assert sorted(len(batch) for batch in sampler.batches(0, 0)) in ([1, 2], [3])
+    ragged = fb.Ragged(np.arange(60), [0, 2, 54, 57, 60])
+    for batch in fb.Loader(ragged, batch_sampler=sampler):
+        assert batch.values.size <= 9
+    with pytest.raises(
+        ValueError, match=r"^data\.values: the batch_sampler must count .*, and row 3, 3 long, is padded to 3"
+    ):
+        fb.Loader(ragged, batch_sampler=fb.TokenBudget([2, 50, 3, 1], 9, rows=[0, 2, 3]))
+    for world_size in (1, 3):
+        for loader in loaders(fb.TokenBudget([1, 2], 9, rows=[]), world_size):
+            assert len(loader) == loader.remaining == 0
+            assert list(loader) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "said"),
+    [
+        ([0, -1], ValueError, "^rows must not be negative, got -1$"),
+        ([[1]], ValueError, r"^rows must be of shape \(k,\), got shape \(1, 1\)$"),
+        (1, ValueError, r"^rows must be of shape \(k,\), got shape \(\)$"),
+        ([0, 3], IndexError, "^row 3 is out of range for 3 rows$"),
+        ([1.5], TypeError, "integer"),
+        ([True, False, True], TypeError, "integer"),
+        ([2, 1], ValueError, "^tokens must be at least 12: row 1 has 12, got 9$"),
+    ],
+)
+def test_rows_that_are_none_are_refused(rows, error, said):
+    with pytest.raises(error, match=said):
+        fb.TokenBudget([3, 12, 2], 9, rows=rows)
+
+
 def test_no_rows():
     for world_size in (1, 3):
         for loader in loaders(fb.TokenBudget([], 9), world_size):

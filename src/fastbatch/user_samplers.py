@@ -182,15 +182,17 @@ def as_sampler(
 
 def _check_widths(budget: TokenBudget, path: str, ragged: Ragged) -> None:
     """ValueError where a row is padded to more than a budget counts: only where none is, no batch is."""
-    widths, counted, options = ragged.widths, budget.widths, ragged.options
-    wider = widths > counted
+    widths, counts, options = ragged.widths, budget.widths, ragged.options
+    rows = np.arange(len(widths)) if budget.rows is None else budget.rows
+    wider = widths[rows] > counts
     if not wider.any():
         return
-    row = int(np.argmax(wider))
+    place = int(np.argmax(wider))
+    row, counted = rows[place], f"{counts[place]} (multiple={budget.multiple})"
     padded_by, advice = f"multiple={options.multiple}", "give it the lengths and the multiple of the Ragged"
     if options.length is not None:
         padded_by, advice = f"length={options.length}", "rows that are all padded to one length need a batch_size"
     raise ValueError(
         f"{path}: the batch_sampler must count what rows are padded to, and row {row}, {ragged.lengths[row]} long, is "
-        f"padded to {widths[row]} ({padded_by}), and counted as {counted[row]} (multiple={budget.multiple}): {advice}"
+        f"padded to {widths[row]} ({padded_by}), and counted as {counted}: {advice}"
     )

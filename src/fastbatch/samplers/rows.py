@@ -6,6 +6,9 @@ import hashlib
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from fastbatch._native import sampler as native_samplers
 from fastbatch._native.take import check_rows
 from fastbatch.samplers.sampler import Sampler, check_n
@@ -118,3 +121,26 @@ class Given(Sampler):
     def __repr__(self) -> str:
         """How many rows of how many."""
         return f"Given({len(self)} of {self.n} rows)"
+
+
+def as_picked(rows: Any) -> npt.NDArray[Any]:
+    """Rows to draw from, as an array; whether they are integers, and there, is another question.
+
+    Raises
+    ------
+    ValueError
+        They are negative, or not 1-D.
+    """
+    array: npt.NDArray[Any] = np.asarray(rows)
+    if array.ndim != 1:
+        raise ValueError(f"rows must be of shape (k,), got shape {array.shape}")
+    if array.size == 0:  # to NumPy an empty list is float64
+        return array.astype(np.int64)
+    if array.dtype.kind in "iu" and int(array.min()) < 0:
+        raise ValueError(f"rows must not be negative, got {array.min()}")
+    return array
+
+
+def digest_of_rows(rows: np.ndarray) -> str:
+    """What tells rows from others, whatever their type."""
+    return hashlib.blake2b(rows.astype("<u8").data, digest_size=16).hexdigest()

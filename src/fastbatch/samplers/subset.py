@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,7 +12,7 @@ import numpy as np
 from fastbatch._native import sampler as native_samplers
 from fastbatch._native.take import check_rows
 from fastbatch.samplers.balanced import Stratified
-from fastbatch.samplers.rows import Shuffle
+from fastbatch.samplers.rows import Shuffle, as_picked, digest_of_rows
 from fastbatch.samplers.sampler import Sampler, check_n
 from fastbatch.seeding import check_seed
 
@@ -46,13 +45,7 @@ class Subset(Sampler):
     """
 
     def __init__(self, rows: Any, sampler: Sampler | None = None) -> None:
-        rows = np.asarray(rows)
-        if rows.ndim != 1:
-            raise ValueError(f"rows must be of shape (k,), got shape {rows.shape}")
-        if rows.size == 0:
-            rows = rows.astype(np.int64)
-        elif rows.dtype.kind in "iu" and int(rows.min()) < 0:
-            raise ValueError(f"rows must not be negative, got {rows.min()}")
+        rows = as_picked(rows)
         n = int(rows.max()) + 1 if rows.dtype.kind in "iu" and rows.size else 0
         self._rows = check_rows(rows, check_n(n))
         if sampler is None:
@@ -96,8 +89,7 @@ class Subset(Sampler):
     @cached_property
     def fingerprint(self) -> str:
         """What tells this sampler from another in a saved state: a digest of its rows, and the sampler's own."""
-        digest = hashlib.blake2b(self._rows.astype("<u8").data, digest_size=16)
-        return f"Subset({len(self._rows)} rows, digest={digest.hexdigest()}, {self.sampler.fingerprint})"
+        return f"Subset({len(self._rows)} rows, digest={digest_of_rows(self._rows)}, {self.sampler.fingerprint})"
 
     def __repr__(self) -> str:
         """How many rows, and in which order."""

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastbatch._native.lengths import plan_batches
+from fastbatch._native.take import check_rows
 from fastbatch.samplers.lengths import check_lengths, digest_of, padding_of
+from fastbatch.samplers.rows import as_picked, digest_of_rows
 from fastbatch.seeding import check_epoch, check_seed, root_key
 
 # Full batches whose rows are sorted together, where nobody says how many rows: 3 of 100 tokens are padding with 64, 1.6
@@ -22,7 +24,7 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    rows : uint32 of shape (n,)
+    rows : uint32 of shape (len,)
         Batch after batch.
     starts : int64 of shape (n_batches + 1,)
         Where each begins in them, and where the last one ends.
@@ -52,7 +54,8 @@ class TokenBudget:
 
     with another order of the batches. Every row comes once an epoch. Within windows of the random order rows go from
     short to long and back in turn, so that few batches have rows of two windows. The plan of an epoch is made when it
-    begins, or `len` is asked for: some 15 ms for 1e6 rows.
+    begins, or `len` is asked for: some 15 ms for 1e6 rows. Of some `rows` the order is that of their own lengths,
+    ``rows[TokenBudget(lengths[rows], tokens).order(seed, epoch)]``.
 
     On W ranks the next W batches are those of one step, one for each rank, so that all have equally many. What is left
     at the end, fewer than W batches, is split, the one of most rows first, so that each rank has one; where there are
@@ -73,19 +76,26 @@ class TokenBudget:
     window : int, optional
         Rows that are sorted together. The more they are, the less padding, and the less random the batches; from n on
         all rows are sorted, and only those of one length are mixed. None: as many as 256 full batches have on average.
+    rows : array_like of int, of shape (k,), optional
+        Which rows of the data come: those of a `split`, say. Not negative; a row may come more than once. They are
+        copied. None: all of them.
 
     Attributes
     ----------
     tokens, multiple, window : int
     max_rows : int or None
+    rows : integer array of shape (k,), or None
 
     Raises
     ------
     TypeError
-        An argument is no integer.
+        An argument is no integer, or `rows` are none.
     ValueError
         Lengths are not 1-D, too many or out of range; `tokens` are fewer than the longest row needs; an argument is not
-        positive. By the Loader: a `Ragged` of the data has longer rows than these, or pads them to more.
+        positive; `rows` are negative or not 1-D. By the Loader: a `Ragged` of the data has longer rows than these, or
+        pads them to more.
+    IndexError
+        One of `rows` is out of range.
 
     See Also
     --------
@@ -105,16 +115,22 @@ class TokenBudget:
         *,
         multiple: int = 1,
         window: int | None = None,
+        rows: Any = None,
     ) -> None:
-        self._lengths = check_lengths(lengths)
+        self._lengths = check_lengths(lengths)  # of what is drawn
+        self._n = len(self._lengths)
+        self.rows: np.ndarray | None = None if rows is None else check_rows(as_picked(rows), self._n)
+        if self.rows is not None:
+            self._lengths = self._lengths[self.rows]
+            self.rows.flags.writeable = self._lengths.flags.writeable = False
         self.tokens, self.multiple = operator.index(tokens), operator.index(multiple)
         if not 1 <= self.multiple <= 2**31:
             raise ValueError(f"multiple must be at least 1 and at most 2**31, got {self.multiple}")
         if not 1 <= self.tokens < 2**62:
             raise ValueError(f"tokens must be at least 1 and below 2**62, got {self.tokens}")
         if len(self._lengths) > 0:
-            row = int(self._lengths.argmax())
-            length = int(self._lengths[row])
+            longest = int(self._lengths.argmax())
+            row, length = longest if self.rows is None else self.rows[longest], int(self._lengths[longest])
             width = self._padded(length)
             if width > self.tokens:
                 rounded = f", {width} as a multiple of {self.multiple}" if width > length else ""
@@ -128,24 +144,22 @@ class TokenBudget:
 
     @property
     def n(self) -> int:
-        """Rows it draws from."""
-        return len(self._lengths)
+        """Rows of the data."""
+        return self._n
 
     def __len__(self) -> int:
         """Rows of an epoch."""
-        return self.n
+        return len(self._lengths)
 
     @property
     def widths(self) -> np.ndarray:
-        """What it counts each row as, int64: its length, rounded up."""
+        """What it counts each row that it draws as, int64: its length, rounded up."""
         return -(-self._lengths.astype(np.int64) // self.multiple) * self.multiple
 
     def plan(self, key: tuple[int, int], epoch: int) -> Plan:
         """The batches of an epoch, by a Loader's root key."""
-        rows, starts = plan_batches(
-            self._lengths, self.tokens, self.max_rows or 2**62, self.multiple, self.window, key, epoch
-        )
-        return Plan(rows, starts.astype(np.int64))
+        places, starts = self._plan_places(key, epoch)
+        return Plan(places if self.rows is None else self.rows[places], starts)
 
     def order(self, seed: int, epoch: int) -> np.ndarray:
         """The rows of one epoch, batch after batch.
@@ -157,7 +171,7 @@ class TokenBudget:
 
         Returns
         -------
-        int64 of shape (n,)
+        int64 of shape (len,)
 
         Raises
         ------
@@ -183,7 +197,7 @@ class TokenBudget:
         list of int64 arrays
         """
         plan = self._plan_of(seed, epoch)
-        return np.split(plan.rows.astype(np.int64), plan.starts[1:-1]) if self.n > 0 else []
+        return np.split(plan.rows.astype(np.int64), plan.starts[1:-1]) if len(self) > 0 else []
 
     def padding(self, seed: int, epoch: int) -> float:
         """The share of padding in the batches of one epoch.
@@ -193,22 +207,31 @@ class TokenBudget:
         seed, epoch : int
             As for `order`.
         """
-        plan = self._plan_of(seed, epoch)
-        return padding_of(self._lengths[plan.rows], plan.starts[:-1], self.multiple)
+        places, starts = self._plan_places(*_checked(seed, epoch))
+        return padding_of(self._lengths[places], starts[:-1], self.multiple)
 
     @cached_property
     def fingerprint(self) -> str:
-        """What tells this sampler from another in a saved state: a digest of its lengths."""
+        """What tells this sampler from another in a saved state: a digest of its lengths, and of its rows."""
         kind = f"tokens={self.tokens}, max_rows={self.max_rows}, multiple={self.multiple}, window={self.window}"
+        if self.rows is not None:
+            kind += f", rows={digest_of_rows(self.rows)}"
         return f"TokenBudget({self.n}, {kind}, digest={digest_of(self._lengths)})"
 
     def __repr__(self) -> str:
         """Rows, and what a batch may have."""
         limit = "" if self.max_rows is None else f", max_rows={self.max_rows}"
-        return f"TokenBudget({self.n} rows, tokens={self.tokens}{limit})"
+        some = "" if self.rows is None else f"{len(self)} of "
+        return f"TokenBudget({some}{self.n} rows, tokens={self.tokens}{limit})"
 
     def _plan_of(self, seed: int, epoch: int) -> Plan:
-        return self.plan(root_key(check_seed(seed)), check_epoch(operator.index(epoch)))
+        return self.plan(*_checked(seed, epoch))
+
+    def _plan_places(self, key: tuple[int, int], epoch: int) -> Plan:
+        """A plan whose rows are places among those that are drawn."""
+        max_rows = self.max_rows or 2**62
+        places, starts = plan_batches(self._lengths, self.tokens, max_rows, self.multiple, self.window, key, epoch)
+        return Plan(places, starts.astype(np.int64))
 
     def _padded(self, length: int) -> int:
         return -(-length // self.multiple) * self.multiple
@@ -217,5 +240,9 @@ class TokenBudget:
         """The rows of as many full batches; at least those of one."""
         n_full = -(-int(self._lengths.sum(dtype=np.int64)) // self.tokens)
         if self.max_rows is not None:
-            n_full = max(n_full, -(-self.n // self.max_rows))
-        return max(1, WINDOW_BATCHES * self.n // max(1, n_full))
+            n_full = max(n_full, -(-len(self) // self.max_rows))
+        return max(1, WINDOW_BATCHES * len(self) // max(1, n_full))
+
+
+def _checked(seed: int, epoch: int) -> tuple[tuple[int, int], int]:
+    return root_key(check_seed(seed)), check_epoch(operator.index(epoch))
