@@ -195,6 +195,25 @@ def test_it_says_what_it_is():
     assert "8 bytes per row" in fb.Loader(np.arange(3), 1, sampler=sampler).explain()
 
 
+def test_explain_says_how_much_is_padding():
+    lengths = np.random.default_rng(0).integers(1, 100, 1000)
+    sampler = fb.Bucketed(lengths, window=320, block=32)
+    loader = fb.Loader(np.arange(1000), 32, sampler=sampler, seed=3)
+    for epoch in range(2):
+        share = twin.padding(lengths, np.split(sampler.order(3, epoch), range(32, 1000, 32)))
+        said = f"\nepoch {epoch}: {share:.1%} padding where batches are padded to their longest row\n"
+        assert said in loader.explain()
+        list(loader)
+    loader.batch_size = 500
+    assert f"epoch 2: {sampler.padding(3, 2, 500):.1%} padding" in loader.explain()
+    rows = np.arange(0, 1000, 3)
+    some = fb.Bucketed(lengths[rows])
+    loader = fb.Loader(np.arange(1000), 64, sampler=fb.Subset(rows, some), seed=3)
+    assert f"epoch 0: {some.padding(3, 0, 64):.1%} padding" in loader.explain()
+    scheduled = fb.Loader(np.arange(1000), lambda epoch, samples: 1 + samples, sampler=sampler)
+    assert "padding" not in scheduled.explain()
+
+
 @pytest.mark.parametrize(
     ("lengths", "window", "block", "said"),
     [

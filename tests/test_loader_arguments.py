@@ -189,7 +189,9 @@ def test_explain_tells_of_samplers_and_batch_samplers():
     assert "Balanced(10 rows, 2 classes" in fb.Loader(X, 4, sampler=fb.Balanced(np.arange(10) % 2)).explain()
     assert "Given(2 of 10 rows), the same every epoch" in fb.Loader(X, 4, sampler=[1, 2]).explain()
     assert "row numbers from" in fb.Loader(X, 4, sampler={1, 2}).explain()
-    assert "batches from" in fb.Loader(X, batch_sampler=[[1, 2]]).explain()
+    said = fb.Loader(X, batch_sampler=[[1, 2]]).explain()
+    assert "batches from" in said
+    assert said.startswith("10 rows in batches of a batch_sampler\n")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -186,8 +186,32 @@ def test_it_says_what_it_is():
         fb.TokenBudget([1, 2, 3], 9, window=2),
     ]
     assert len({other.fingerprint for other in [sampler, *others]}) == 6
-    said = fb.Loader(np.arange(3), batch_sampler=sampler, seed=4).explain()
-    assert "order: TokenBudget(3 rows, tokens=9), seed 4, planned when an epoch begins, 4 bytes per row" in said
+
+
+def test_explain_says_what_batches_there_are():
+    lengths = lengths_of(3000)
+    sampler = fb.TokenBudget(lengths, 4096, window=1000)
+    (loader,) = loaders(sampler, seed=4)
+    for epoch in (0, 1):
+        said, share = loader.explain().splitlines(), twin.padding(lengths, sampler.batches(4, epoch))
+        assert said[:3] == [
+            "3,000 rows in batches of up to 4,096 tokens, padding counted",
+            "order: TokenBudget(3000 rows, tokens=4096), seed 4, planned when an epoch begins, 4 bytes per row, "
+            "sorted in windows of 1,000 rows",
+            f"epoch {epoch}: {len(loader)} batches, {share:.1%} padding where batches are padded to their longest row",
+        ]
+        assert "last batch" not in loader.explain()
+        for i, _ in enumerate(loader):
+            assert i > 0 or loader.explain().splitlines()[:3] == said[:3]
+    sampler = fb.TokenBudget(lengths, 4096, 64, multiple=8, rows=np.arange(1, 3000, 2))
+    loader = loaders(sampler, 2, seed=4)[1]
+    said = loader.explain().splitlines()
+    assert said[0] == "1,500 of 3,000 rows in batches of up to 4,096 tokens and 64 rows, padding counted"
+    assert said[2] == (
+        f"epoch 0: {len(loader)} batches on each rank, {sampler.padding(4, 0):.1%} padding where batches are padded to "
+        "their longest row, rounded up to a multiple of 8"
+    )
+    assert "epoch 0: 0 batches, 0.0% padding" in loaders(fb.TokenBudget([], 9))[0].explain()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -12,8 +12,12 @@ from fastbatch.delivery import BFLOAT16
 from fastbatch.delivery.destination import Destination
 from fastbatch.mapping import Mapping
 from fastbatch.ranks import Ranks
-from fastbatch.samplers import Given, Sampler, Sequential
+from fastbatch.samplers import Bucketed, Given, Sampler, Sequential, Subset
+from fastbatch.seeding import root_key
 from fastbatch.user_samplers import Planned, UserSampler
+
+# Whether they are is another's affair: a column's, or a map's.
+TO_THE_LONGEST = " where batches are padded to their longest row"
 
 
 def explain(
@@ -22,6 +26,7 @@ def explain(
     batching: Batching,
     ranks: Ranks,
     seed: int,
+    epoch: int,
     engine: Engine,
     workers: tuple[int | None, int | None],
     mapping: Mapping | None,
@@ -29,10 +34,9 @@ def explain(
 ) -> str:
     """The plan of a Loader in words, one line for each part."""
     batch_size = batching.size
-    size = "batches of a batch_sampler" if batch_size is None else f"batches of {batch_size:,} rows"
-    tail = "dropped" if batching.drop_last else "kept"
-    lines = [f"{columns.n_rows:,} rows in {size}, a shorter last batch is {tail}"]
+    lines = [_describe_batches(columns.n_rows, sampler, batching)]
     lines.append(f"order: {_describe_order(sampler, seed)}")
+    lines += _describe_padding(sampler, batching, ranks, seed, epoch)
     if ranks.world_size > 1:
         lines.append(f"share: {ranks}")
     for i, (column, path) in enumerate(zip(columns.columns, columns.paths, strict=True)):
@@ -65,6 +69,35 @@ def _is_users_own(column: Column) -> bool:
     return isinstance(column.inner if isinstance(column, IndexedColumn) else column, NativeColumn)
 
 
+def _describe_batches(n_rows: int, sampler: Sampler | UserSampler | Planned, batching: Batching) -> str:
+    if isinstance(sampler, Planned):
+        budget = sampler.sampler
+        some = "" if budget.rows is None else f"{len(budget):,} of "
+        most = "" if budget.max_rows is None else f" and {budget.max_rows:,} rows"
+        return f"{some}{n_rows:,} rows in batches of up to {budget.tokens:,} tokens{most}, padding counted"
+    if batching.size is None:
+        return f"{n_rows:,} rows in batches of a batch_sampler"
+    tail = "dropped" if batching.drop_last else "kept"
+    return f"{n_rows:,} rows in batches of {batching.size:,} rows, a shorter last batch is {tail}"
+
+
+def _describe_padding(
+    sampler: Sampler | UserSampler | Planned, batching: Batching, ranks: Ranks, seed: int, epoch: int
+) -> list[str]:
+    """Of samplers that know how long rows are: what padding costs in the present epoch."""
+    if isinstance(sampler, Planned):
+        budget, n_batches = sampler.sampler, len(sampler.steps(root_key(seed), epoch, 0, ranks))
+        each = " on each rank" if ranks.world_size > 1 else ""
+        rounded = "" if budget.multiple == 1 else f", rounded up to a multiple of {budget.multiple:,}"
+        share = f"{budget.padding(seed, epoch):.1%} padding{TO_THE_LONGEST}{rounded}"
+        return [f"epoch {epoch}: {n_batches:,} batches{each}, {share}"]
+    while isinstance(sampler, Subset):
+        sampler = sampler.sampler
+    if not isinstance(sampler, Bucketed) or batching.size is None or batching.schedule is not None:
+        return []
+    return [f"epoch {epoch}: {sampler.padding(seed, epoch, batching.size):.1%} padding{TO_THE_LONGEST}"]
+
+
 def _describe_order(sampler: Sampler | UserSampler | Planned, seed: int) -> str:
     if isinstance(sampler, UserSampler):
         kind = "batches" if sampler.batches else "row numbers"
@@ -74,7 +107,8 @@ def _describe_order(sampler: Sampler | UserSampler | Planned, seed: int) -> str:
     if isinstance(sampler, Given):
         return f"{sampler!r}, the same every epoch"
     if isinstance(sampler, Planned):
-        return f"{sampler!r}, seed {seed}, planned when an epoch begins, 4 bytes per row"
+        window = f"sorted in windows of {sampler.sampler.window:,} rows"
+        return f"{sampler!r}, seed {seed}, planned when an epoch begins, 4 bytes per row, {window}"
     return f"{sampler!r}, seed {seed}, {sampler.order_memory}"
 
 

@@ -394,6 +394,7 @@ class Loader:
             self._batching,
             self._ranks,
             self._seed,
+            self.epoch,
             self._epochs.engine,
             self._workers,
             self._mapping,
