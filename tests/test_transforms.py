@@ -3,6 +3,8 @@
 import pickle
 from collections import namedtuple
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -226,7 +228,33 @@ def test_transforms_of_another_shape_are_refused(data, transforms, error, match)
         (X, fb.Normalize(0, -1), ValueError, "std must be finite and above 0, got -1.0$"),
         (X, fb.Normalize(0, np.nan), ValueError, "std must be finite and above 0, got nan$"),
         (X, fb.Normalize(0, np.inf), ValueError, "std must be finite and above 0, got inf$"),
-        (X, fb.Normalize(0, 1e-60), ValueError, r"data\['x'\]: .*must be finite in float32"),
+        (
+            X,
+            fb.Normalize(0, 1e-60),
+            ValueError,
+            r"^data\['x'\]: Normalize\(0.0, 1e-60\) must multiply by numbers that are finite and not 0 in float32, got "
+            r"1e\+60$",
+        ),
+        (
+            X,
+            fb.Normalize([0, 1e60, 0], 1),
+            ValueError,
+            r"\) must subtract numbers that are finite in float32, got 1e\+60$",
+        ),
+        (
+            X,
+            fb.Scale(1e-60),
+            ValueError,
+            r"Scale\(1e-60\) must multiply by numbers that .* not 0 in float32, got 1e-60$",
+        ),
+        (X, fb.Scale(1e60), ValueError, r"Scale\(1e\+60\) must multiply by numbers that .* in float32, got 1e\+60$"),
+        (
+            X,
+            [fb.Scale([1, 1e-30, 1]), fb.Scale([1, 1e-20, 1])],
+            ValueError,
+            r"Scale\(\[1.0, 1e-30, 1.0\]\), Scale\(\[1.0, 1e-20, 1.0\]\) must multiply by .* got 1e-50$",
+        ),
+        (X.astype("f8"), fb.Normalize(0, 5e-324), ValueError, "finite and not 0 in float64, got inf$"),
         (X, fb.Scale(0), ValueError, "factor must be finite and not 0, got 0.0$"),
         (X, fb.Scale([1, np.inf, 1]), ValueError, r"factor must be finite and not 0, got inf at \(1,\)"),
         (Y, fb.Cast("float32"), TypeError, r"data\['x'\]: Cast\('float32'\) reads uint8, bool.*, got int64"),
@@ -250,6 +278,84 @@ def test_transforms_of_another_shape_are_refused(data, transforms, error, match)
 def test_what_cannot_be_done_is_refused_when_the_loader_is_made(x, transforms, error, match):
     with pytest.raises(error, match=match):
         fb.Loader({"x": x}, 4, transforms={"x": transforms})
+
+
+def test_what_is_out_of_float32_may_be_of_float64():
+    np.testing.assert_allclose(whole(X.astype("f8"), fb.Scale(1e-60)), X * 1e-60, rtol=1e-15)
+    np.testing.assert_allclose(whole(X, [fb.Scale(1e-60), fb.Cast("float64")]), X * 1e-60, rtol=1e-15)
+    np.testing.assert_allclose(whole(X, [fb.Scale(1e-60), fb.Scale(1e60)]), X, rtol=1e-6)
+
+
+NO_NUMBERS = [
+    (None, "None"),
+    ("1", "'1'"),
+    (["1", "2"], r"\['1', '2'\]"),
+    (1j, "1j"),
+    (np.ones(3, np.complex64), "dtype complex64"),
+    (True, "True"),
+    ([True, False, True], r"\[True, False, True\]"),
+    (np.ones(3, bool), "dtype bool"),
+    ([1, None, 1], r"\[1, None, 1\]"),
+    (np.array([1, 2, 3], "M8[s]"), r"dtype datetime64\[s\]"),
+    (np.zeros(3, "i4,i4"), "dtype "),
+    ({}, r"\{\}"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), NO_NUMBERS)
+def test_what_is_no_number_is_refused(given, said):
+    for make, name in (
+        (fb.Scale, "factor"),
+        (lambda numbers: fb.Normalize(numbers, 1), "mean"),
+        (lambda numbers: fb.Normalize(0, numbers), "std"),
+    ):
+        with pytest.raises(TypeError, match=f"^{name} must be real numbers, got {said}"):
+            make(given)
+    for make, name in (
+        (fb.MixUp, "alpha"),
+        (fb.CutMix, "alpha"),
+        (fb.RandomFlip, "p"),
+        (lambda number: fb.OneHot(3, number), "smoothing"),
+    ):
+        with pytest.raises(TypeError, match=f"^{name} must be a real number, got {said}"):
+            make(given)
+
+
+def test_numbers_that_are_no_arrays_of_floats():
+    with pytest.raises(
+        ValueError, match=r"^mean must be an array, got lists that differ in length: \[\[1\], \[2, 3\]\]$"
+    ):
+        fb.Normalize([[1], [2, 3]], 1)
+    with pytest.raises(ValueError, match=r"^factor must be finite in float64, got 1000"):
+        fb.Scale(10**400)
+    with pytest.raises(TypeError, match=r"^smoothing must be a real number, got \[0.1\]$"):
+        fb.OneHot(3, [0.1])
+    for number in (Fraction(1, 2), Decimal("0.5"), np.float16(0.5), np.array(0.5)):
+        assert repr(fb.Scale(number)) == "Scale(0.5)"
+    assert repr(fb.Scale([Fraction(1, 2), 10**30])) == "Scale([0.5, 1e+30])"
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    assert repr(fb.Scale(np.array([0.5], ml_dtypes.bfloat16))) == "Scale([0.5])"
+
+
+def test_numbers_are_copied():
+    mean = np.array([1.0, 2.0, 3.0])
+    transform = fb.Normalize(mean, 1)
+    mean[:] = 0
+    assert repr(transform) == "Normalize([1.0, 2.0, 3.0], 1.0)"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [(2.5, "2.5"), ("3", "'3'"), (None, "None"), (True, "True"), ([3], r"\[3\]")]
+)
+def test_what_is_no_integer_is_refused(given, said):
+    for make, name in (
+        (fb.OneHot, "k"),
+        (fb.Cutout, "size"),
+        (lambda number: fb.CenterCrop((number, 3)), "size"),
+        (lambda number: fb.RandomCrop(3, number), "padding"),
+    ):
+        with pytest.raises(TypeError, match=f"^{name} must be an integer, got {said}$"):
+            make(given)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "complex64", "no such type", 3.5, None.__class__])

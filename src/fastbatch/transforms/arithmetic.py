@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbatch._native.cast import WRITABLE
+from fastbatch.transforms.arguments import as_numbers
 from fastbatch.transforms.rows import Rows
 
 
@@ -70,20 +71,27 @@ class Scale:
         Finite and not 0. An array is broadcast to the rows: one factor for each of their last axis, or of shape (C,)
         for the channels of images.
 
+    Raises
+    ------
+    TypeError
+        `factor` is no real number, nor an array of such.
+    ValueError
+        By the Loader: it does not fit the rows, or is not finite, or 0, in the type of the arithmetic (see `Cast`).
+
     Notes
     -----
     Integers become float32 unless `Cast` says otherwise. Scale and `Normalize` become one subtraction and one product.
     """
 
     def __init__(self, factor: npt.ArrayLike) -> None:
-        self.factor = np.asarray(factor, np.float64)
+        self.factor = as_numbers(factor, "factor")
 
     def extend(self, rows: Rows) -> None:
         """Multiply the rows."""
         rows.require_numbers(self)
         factor = rows.fitted(self.factor, "factor", self)
         refuse_bad(factor, (factor == 0) | ~np.isfinite(factor), "factor must be finite and not 0", rows)
-        rows.shift_and_scale(np.zeros(()), factor)
+        rows.shift_and_scale(np.zeros(()), factor, self)
 
     def __repr__(self) -> str:
         """As it is made."""
@@ -103,6 +111,14 @@ class Normalize:
         Finite, `std` above 0. Arrays are broadcast to the rows: one number for each feature, or of shape (C,) for the
         channels of images. `statistics` gives both.
 
+    Raises
+    ------
+    TypeError
+        They are no real numbers, nor arrays of such.
+    ValueError
+        By the Loader: they do not fit the rows; they, or 1 / `std`, are out of range in the type of the arithmetic (see
+        `Cast`).
+
     Notes
     -----
     Computed as (x - mean) * (1 / std), so that x equal to a mean that float32 holds becomes 0. Integers become float32
@@ -110,7 +126,7 @@ class Normalize:
     """
 
     def __init__(self, mean: npt.ArrayLike, std: npt.ArrayLike) -> None:
-        self.mean, self.std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
+        self.mean, self.std = as_numbers(mean, "mean"), as_numbers(std, "std")
 
     def extend(self, rows: Rows) -> None:
         """Shift and scale the rows."""
@@ -119,7 +135,7 @@ class Normalize:
         refuse_bad(mean, ~np.isfinite(mean), "mean must be finite", rows)
         refuse_bad(std, ~(np.isfinite(std) & (std > 0)), "std must be finite and above 0", rows)
         with np.errstate(over="ignore"):
-            rows.shift_and_scale(mean, 1 / std)
+            rows.shift_and_scale(mean, 1 / std, self)
 
     def __repr__(self) -> str:
         """As it is made."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 
 from fastbatch._native.image import MAX_SHRINK, N_RATIOS
+from fastbatch.transforms.arguments import as_integer, as_number
 from fastbatch.transforms.geometry import LAYOUTS, Geometry, geometry_of
 from fastbatch.transforms.rows import Rows
 
@@ -74,7 +73,7 @@ class RandomCrop:
 
     def __init__(self, size: int | tuple[int, int], padding: int = 0, mode: str = "zero") -> None:
         self.size = check_size(size)
-        self.padding = operator.index(padding)
+        self.padding = as_integer(padding, "padding")
         self.mode = mode
         if not 0 <= self.padding < 2**24:
             raise ValueError(f"padding must be at least 0 and below 2**24, got {padding}")
@@ -205,8 +204,8 @@ class RandomFlip:
 
     Raises
     ------
-    ValueError
-        An argument is out of range.
+    TypeError, ValueError
+        An argument is of another type, or out of range.
 
     Notes
     -----
@@ -214,7 +213,7 @@ class RandomFlip:
     """
 
     def __init__(self, p: float = 0.5, axis: str = "horizontal") -> None:
-        self.p, self.axis = float(p), axis
+        self.p, self.axis = as_number(p, "p"), axis
         if not 0 <= self.p <= 1:
             raise ValueError(f"p must be from 0 to 1, got {p}")
         if axis not in ("horizontal", "vertical"):
@@ -255,7 +254,7 @@ class Cutout:
     """
 
     def __init__(self, size: int) -> None:
-        self.size = operator.index(size)
+        self.size = as_integer(size, "size")
         if not 0 < self.size < 2**24:
             raise ValueError(f"size must be at least 1 and below 2**24, got {size}")
 
@@ -282,7 +281,7 @@ def check_size(size: int | tuple[int, int]) -> tuple[int, int]:
     given = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(given) != 2:
         raise ValueError(f"size must be one number, or (height, width), got {size}")
-    height, width = operator.index(given[0]), operator.index(given[1])
+    height, width = as_integer(given[0], "size"), as_integer(given[1], "size")
     if not (0 < height < 2**24 and 0 < width < 2**24):
         raise ValueError(f"size must be at least 1 and below 2**24, got {size}")
     return height, width

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from functools import partial
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from fastbatch._native.cast import Cast, OneHotColumn
 from fastbatch._native.column import Column
+from fastbatch.transforms.arguments import as_integer, as_number
 from fastbatch.transforms.rows import Rows
 
 
@@ -44,8 +44,8 @@ class OneHot:
     """
 
     def __init__(self, k: int, smoothing: float = 0.0) -> None:
-        self.k = operator.index(k)
-        self.smoothing = float(smoothing)
+        self.k = as_integer(k, "k")
+        self.smoothing = as_number(smoothing, "smoothing")
         if not 0 < self.k < 2**31:
             raise ValueError(f"k must be at least 1 and below 2**31, got {k}")
         if not 0 <= self.smoothing <= 1:

@@ -8,6 +8,7 @@ from typing import Protocol
 from fastbatch._native.cast import WRITABLE
 from fastbatch._native.column import Column
 from fastbatch._native.mix import MixColumn
+from fastbatch.transforms.arguments import as_number
 from fastbatch.transforms.geometry import Geometry, assumed_layout
 from fastbatch.transforms.rows import Rows
 
@@ -48,8 +49,8 @@ class MixUp:
 
     Raises
     ------
-    ValueError
-        An argument is out of range.
+    TypeError, ValueError
+        An argument is of another type, or out of range.
 
     Notes
     -----
@@ -94,8 +95,8 @@ class CutMix:
 
     Raises
     ------
-    ValueError
-        An argument is out of range.
+    TypeError, ValueError
+        An argument is of another type, or out of range.
 
     Notes
     -----
@@ -135,12 +136,19 @@ class CutMix:
 
 
 def check_mix(alpha: float, p: float) -> tuple[float, float]:
-    """The arguments of a mix; ValueError where they are out of range."""
-    if not 1e-6 <= float(alpha) < 1e6:
+    """The arguments of a mix.
+
+    Raises
+    ------
+    TypeError, ValueError
+        One is of another type, or out of range.
+    """
+    alpha, p = as_number(alpha, "alpha"), as_number(p, "p")
+    if not 1e-6 <= alpha < 1e6:
         raise ValueError(f"alpha must be at least 1e-6 and below 1e6, got {alpha}")
-    if not 0 <= float(p) <= 1:
+    if not 0 <= p <= 1:
         raise ValueError(f"p must be from 0 to 1, got {p}")
-    return float(alpha), float(p)
+    return alpha, p
 
 
 def require_floats(what: Mix, rows: Rows) -> None:

@@ -6,16 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from fastbatch._native.cast import READABLE, Cast, CastColumn, name_of_type
+from fastbatch._native.cast import READABLE, Cast, CastColumn, arithmetic_type, name_of_type
 from fastbatch._native.column import Column, GatherColumn, dlpack_type_of
 from fastbatch.delivery import element_type
+from fastbatch.transforms.arguments import Numbers
 
 if TYPE_CHECKING:
     from fastbatch.transforms.geometry import Geometry
-
-Numbers = npt.NDArray[np.float64]
 
 
 class Transform(Protocol):
@@ -59,6 +57,8 @@ class Rows:
         The type that is asked for. None: that of the source, unless it is an integer one and there is arithmetic.
     affine : tuple of 2 arrays, or None
         Centers and scales of (x - center) * scale, which broadcast to the shape; of images, of shape () or (channels,).
+    arithmetic : list of str
+        The transforms that they are of.
     images : Geometry or None
         What is done with their pixels, where they are images.
     make : callable or None
@@ -79,6 +79,7 @@ class Rows:
         self.readable = name_of_type(dtype, dlpack_type)
         self.writable: str | None = None
         self.affine: tuple[Numbers, Numbers] | None = None
+        self.arithmetic: list[str] = []
         self.channels: int | None = None
         self.channel_run = 1
         self.images: Geometry | None = None
@@ -117,8 +118,9 @@ class Rows:
             )
         return numbers
 
-    def shift_and_scale(self, center: Numbers, scale: Numbers) -> None:
-        """Let y become (y - center) * scale."""
+    def shift_and_scale(self, center: Numbers, scale: Numbers, what: object) -> None:
+        """Let y become (y - center) * scale, because of a transform."""
+        self.arithmetic.append(repr(what))
         if self.affine is None:
             self.affine = center, scale
         else:
@@ -150,10 +152,20 @@ class Rows:
     def cast(self) -> Cast:
         """What becomes of the elements."""
         centers, scales, run = self._table()
-        try:
-            return Cast(self.readable, self.written, int(np.prod(self.shape)), centers, scales, run=run)
-        except ValueError as error:
-            raise ValueError(f"{self.path}: {error}") from None
+        if centers is not None and scales is not None:
+            self._check_range(centers, "subtract numbers that are finite")
+            self._check_range(scales, "multiply by numbers that are finite and not 0", is_scale=True)
+        return Cast(self.readable, self.written, int(np.prod(self.shape)), centers, scales, run=run)
+
+    def _check_range(self, numbers: Numbers, rule: str, *, is_scale: bool = False) -> None:
+        """ValueError where the type of the arithmetic holds one of the numbers not at all, or only as 0."""
+        real = arithmetic_type(self.readable, self.written)
+        with np.errstate(over="ignore", under="ignore"):
+            held = numbers.astype(real)
+        bad = ~np.isfinite(held) | (is_scale & (held == 0))
+        if bad.any():
+            what = ", ".join(self.arithmetic)
+            raise ValueError(f"{self.path}: {what} must {rule} in {real}, got {numbers[int(np.argmax(bad))]}")
 
     def _table(self) -> tuple[Numbers | None, Numbers | None, int]:
         """Centers, scales, and how many elements that follow each other share one of them."""
