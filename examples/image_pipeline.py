@@ -54,7 +54,7 @@ def main():
     torch.manual_seed(0)
     images, labels = load_images()
     training, held_out = fb.split(len(images), [0.7, 0.3], labels=labels, seed=0)
-    found = fb.statistics(images[training], layout="NHW")
+    found = fb.statistics(images, rows=training, layout="NHW")
     print(f"{len(training)} images, mean {found.mean:.1f} and deviation {found.std:.1f} of 0 to 255")
 
     to_planes, normalize = fb.Layout("NHW", "NCHW"), fb.Normalize(found.mean, found.std)

@@ -14,10 +14,11 @@ RNG = np.random.default_rng(0)
 TYPES = ["uint8", "int8", "int16", "uint16", "int32", "float16", "float32", "float64"]
 
 
-def assert_agrees(found, x, axes=(0,)):
+def assert_agrees(found, x, axes=(0,), atol=1e-300):
+    """`atol`: where a row is repeated, NumPy's deviation from a rounded mean is not 0."""
     x = np.asarray(x, np.float64)
     np.testing.assert_allclose(found.mean, x.mean(axes), rtol=1e-12, atol=1e-12 * np.abs(x).max(initial=1e-300))
-    np.testing.assert_allclose(found.std, x.std(axes), rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(found.std, x.std(axes), rtol=1e-12, atol=atol)
     np.testing.assert_array_equal(found.min, x.min(axes))
     np.testing.assert_array_equal(found.max, x.max(axes))
     assert found.n == len(x)
@@ -135,6 +136,127 @@ def test_files_and_concatenations(tmp_path, monkeypatch):
     assert_agrees(fb.statistics(str(tmp_path / "x.npy")), x)
     assert_agrees(fb.statistics(np.load(tmp_path / "x.npy", mmap_mode="r")), x)
     assert_agrees(fb.statistics(fb.concat([x[:300], x[300:301], x[301:]])), x)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Some rows, and rows of different lengths
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def assert_same_bits(found, wanted):
+    for numbers, expected in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(numbers, expected)
+
+
+@given(
+    parts=st.lists(st.integers(0, 40), min_size=1, max_size=4),
+    n_features=st.sampled_from([1, 3, 70]),
+    span=st.sampled_from([1, 100, 1000, 2**20]),
+    threads=st.sampled_from([0, 2]),
+    data=st.data(),
+)
+def test_some_rows(parts, n_features, span, threads, data):
+    n = sum(parts)
+    x = np.random.default_rng(n).normal(3, 10, (n, n_features)).astype(np.float32)
+    rows = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=60)) if n else []
+    given_as = fb.concat(np.split(x, np.cumsum(parts)[:-1]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(describing, "SPAN_NBYTES", span)
+        if not rows:
+            with pytest.raises(ValueError, match=r"^rows must have a row at least$"):
+                fb.statistics(given_as, rows=rows)
+            return
+        assert_agrees(fb.statistics(given_as, rows=rows, threads=threads), x[rows], atol=1e-12)
+        wanted = fb.statistics(x[sorted(rows)])
+        assert_same_bits(fb.statistics(x, rows=rows, threads=threads), wanted)
+        assert_same_bits(fb.statistics(x, rows=rows[::-1]), wanted)
+
+
+def test_some_rows_of_images_files_and_rows_that_lie_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(describing, "SPAN_NBYTES", 5000)
+    x = RNG.integers(0, 256, (200, 9, 11, 3), dtype=np.uint8)
+    training, _ = fb.split(200, [0.7, 0.3], seed=0)
+    np.save(tmp_path / "x.npy", x)
+    wanted = fb.statistics(x[training], layout="NHWC")
+    assert_agrees(wanted, x[training], (0, 1, 2))
+    assert_same_bits(fb.statistics(str(tmp_path / "x.npy"), rows=training, layout="NHWC"), wanted)
+    assert_same_bits(fb.statistics(x, rows=np.arange(30, 90)), fb.statistics(x[30:90]))
+    for view in (x[::-1], x[:, ::2], x.T):
+        rows = np.arange(0, len(view), 2)
+        assert_same_bits(fb.statistics(view, rows=rows), fb.statistics(view[rows]))
+    mixed = fb.concat([x[:50], x[50:].astype(np.float64)])
+    assert_agrees(fb.statistics(mixed, rows=training), x[training])
+
+
+def test_few_rows_are_copied_at_a_time(monkeypatch):
+    """A table of 2**40 bytes that all lie in one row: what is copied is a span."""
+    monkeypatch.setattr(describing, "SPAN_NBYTES", 2**16)
+    x = np.broadcast_to(np.arange(8, dtype=np.float32), (2**35, 8))
+    found = fb.statistics(x, rows=np.arange(0, 2**35, 2**20))
+    np.testing.assert_array_equal(found.mean, np.arange(8))
+    np.testing.assert_array_equal(found.std, np.zeros(8))
+    assert found.n == 2**15
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "match"),
+    [
+        ([0, 3], IndexError, "^row 3 is out of range for 3 rows$"),
+        ([0, -1], ValueError, "^rows must not be negative, got -1$"),
+        ([[0]], ValueError, r"^rows must be of shape \(k,\), got shape \(1, 1\)$"),
+        ([0.5], TypeError, "^indices must be integers, got dtype float64$"),
+        ([True, False, True], TypeError, "^indices must be integers, got dtype bool; use numpy.flatnonzero"),
+        ([], ValueError, "^rows must have a row at least$"),
+    ],
+)
+def test_rows_that_are_none(rows, error, match):
+    for x in (np.zeros((3, 2)), fb.concat([np.zeros(1), np.zeros(2)]), fb.Ragged(np.zeros(6), [0, 1, 3, 6])):
+        with pytest.raises(error, match=match):
+            fb.statistics(x, rows=rows)
+
+
+@given(
+    lengths=st.lists(st.integers(0, 9), max_size=40),
+    n_features=st.sampled_from([None, 1, 3, 70]),
+    span=st.sampled_from([1, 100, 2**20]),
+    length=st.none() | st.integers(1, 9),
+    first=st.integers(0, 3),
+    data=st.data(),
+)
+def test_elements_of_rows_of_different_lengths(lengths, n_features, span, length, first, data):
+    offsets = first + np.cumsum([0, *lengths])
+    shape = (offsets[-1] + 2,) if n_features is None else (offsets[-1] + 2, n_features)
+    values = np.random.default_rng(len(lengths)).normal(3, 10, shape)
+    values[:first] = values[offsets[-1] :] = 1e30  # nobody has them
+    layout = data.draw(st.sampled_from(["padded", "packed"]))
+    ragged = fb.Ragged(values, offsets, length=length, layout=layout)
+    rows = data.draw(st.none() | st.lists(st.integers(0, len(lengths) - 1), max_size=30)) if lengths else None
+    seen = range(len(lengths)) if rows is None else sorted(rows)
+    of_rows = [values[offsets[row] : offsets[row + 1]][:length] for row in seen]
+    wanted = np.concatenate([values[:0], *of_rows])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(describing, "SPAN_NBYTES", span)
+        if len(wanted) == 0:
+            with pytest.raises(ValueError, match=r"must have a row at least$"):
+                fb.statistics(ragged, rows=rows)
+            return
+        found = fb.statistics(ragged, rows=rows)
+        assert_agrees(found, wanted, atol=1e-12)
+        assert_same_bits(found, fb.statistics(wanted))
+
+
+def test_elements_of_other_libraries_lists_and_of_several():
+    parts = [RNG.normal(3, 10, (n, 4)).astype(np.float32) for n in (5, 1, 9, 30)]
+    whole = np.concatenate(parts)
+    assert_same_bits(fb.statistics(fb.Ragged(parts)), fb.statistics(whole))
+    both = fb.concat([fb.Ragged(parts[:2]), fb.Ragged(parts[2:])])
+    assert_agrees(fb.statistics(both), whole)
+    assert_agrees(fb.statistics(both, rows=[3, 1, 3]), np.concatenate([parts[3], parts[1], parts[3]]))
+    with pytest.raises(TypeError, match=r"^statistics reads .*, got int64$"):
+        fb.statistics(fb.Ragged(np.arange(3), [0, 1, 3]))
+    pyarrow = pytest.importorskip("pyarrow")
+    lists = pyarrow.chunked_array([[[1.0, 2.0], [4.0]], [[5.0, 6.0, 9.0]]])
+    assert_agrees(fb.statistics(lists), np.array([1.0, 2, 4, 5, 6, 9]))
 
 
 def test_tensors():

@@ -22,6 +22,7 @@ LAYERS = {
     "concatenation": 1,
     "pacing": 1,
     "progress": 1,
+    "spans": 1,
     "picking": 1,
     "native_column": 1,
     "delivery": 1,
