@@ -9,6 +9,7 @@ import fastbatch as fb
 from fastbatch._native.cast import Cast
 from fastbatch._native.image import ImageColumn
 from fastbatch._native.simd import SUPPORTED
+from fastbatch.picking import Picked
 from filling import filled
 from reference_geometry import changed, laid_out, pixels_first
 
@@ -219,6 +220,79 @@ def test_concatenated_and_picked_images():
     wanted = list(fb.Loader(x, 7, **settled))
     for batch, expected in zip(fb.Loader(fb.concat([x[:11], x[11:]]), 7, **settled), wanted, strict=True):
         np.testing.assert_array_equal(batch, expected)
+
+
+PARTS = {
+    "array": lambda x, tmp_path: x,
+    "concatenated": lambda x, tmp_path: fb.concat([x[:11], x[11:12], x[:0], x[12:]]),
+    "picked and concatenated": lambda x, tmp_path: fb.concat([Picked(x, np.arange(17)), x[17:]]),
+    "picked": lambda x, tmp_path: Picked(x[::-1], np.arange(len(x))[::-1]),
+    "from a file": lambda x, tmp_path: saved(x, tmp_path),
+}
+OF_SUBSET = {
+    "shuffled": lambda k: None,
+    "in order": fb.Sequential,
+    "balanced": lambda k: fb.Balanced(np.arange(k) % 3),
+    "drawn": lambda k: fb.Weighted(1 + np.arange(k) % 4, num_samples=2 * k),
+}
+
+
+def saved(x, tmp_path):
+    np.save(tmp_path / "x.npy", x)
+    return str(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("given_as", PARTS)
+@pytest.mark.parametrize("inner", OF_SUBSET)
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_subset_has_its_images_changed_by_their_place_in_the_epoch(given_as, inner, threads, tmp_path):
+    x = images(30)
+    chosen = np.array([29, 3, 3, 11, 12, 0, 17, 16, 8, 25, 10, 11, 5])  # some twice, and at each seam
+    sampler = fb.Subset(chosen, OF_SUBSET[inner](len(chosen)))
+    transforms = [fb.RandomCrop((6, 7), padding=2), fb.RandomFlip(0.5), fb.Cutout(3)]
+    options = {"seed": SEED, "rows": True, "transforms": transforms, "threads": threads}
+    loader = fb.Loader(PARTS[given_as](x, tmp_path), 4, sampler=sampler, **options)
+    for epoch in range(2):
+        order, position = sampler.order(SEED, epoch), 0
+        for batch, rows, *_ in loader:  # of what is drawn by weight, weights too
+            assert np.array_equal(rows, order[position : position + len(rows)])
+            for image, row in zip(batch, rows, strict=True):
+                wanted = changed(x[row], SEED, epoch, position, crop=(6, 7), padding=2, flips=(0.5, 0), hole=3)
+                np.testing.assert_array_equal(image, wanted)
+                position += 1
+        assert position == len(order)
+
+
+@pytest.mark.parametrize("given_as", PARTS)
+def test_a_subset_is_resumed_and_shared_by_ranks_with_the_same_images(given_as, tmp_path):
+    x = images(30)
+    data, sampler = PARTS[given_as](x, tmp_path), fb.Subset(np.arange(0, 30, 2))
+    settled = {"seed": SEED, "sampler": sampler, "transforms": [fb.RandomCrop(8, padding=2), fb.Normalize(MEAN, STD)]}
+    loader = fb.Loader(data, 4, **settled)
+    whole = list(loader)
+    loader.set_epoch(0)
+    iterator = iter(loader)
+    for i in range(len(whole)):
+        other = fb.Loader(data, 4, **settled | {"seed": 0})
+        other.load_state_dict(loader.state_dict())
+        for batch, wanted in zip(other, whole[i:], strict=True):
+            np.testing.assert_array_equal(batch, wanted)
+        next(iterator)
+    ranks = [list(fb.Loader(data, 2, rank=rank, world_size=2, uneven="exact", **settled)) for rank in range(2)]
+    shared = [batch for step in zip(*ranks, strict=True) for batch in step]
+    np.testing.assert_array_equal(np.concatenate(shared), np.concatenate(whole))
+
+
+def test_concatenated_images_and_masks_of_a_subset_go_together():
+    x = images(30)
+    masks = x[..., 0].astype(np.int64)
+    moves = [fb.RandomCrop(8, padding=3), fb.RandomFlip()]
+    data = {"x": fb.concat([x[:9], x[9:]]), "mask": fb.concat([masks[:20], masks[20:]])}
+    loader = fb.Loader(
+        data, 8, sampler=fb.Subset(np.arange(1, 30, 2)), transforms={"x": [*moves, fb.Scale(2)], "mask": moves}
+    )
+    for batch in loader:
+        np.testing.assert_array_equal(batch["x"][..., 0], 2 * batch["mask"])
 
 
 def test_draws_are_uniform():

@@ -50,6 +50,29 @@ def test_an_order_that_is_interrupted_leaves_the_loader_at_its_place(alarm):
     assert len(next(iter(loader))) == 1000
 
 
+def test_a_plan_that_is_interrupted_leaves_the_loader_at_its_place(alarm):
+    lengths = np.random.default_rng(0).integers(1, 512, 4_000_000)
+    sampler = fb.TokenBudget(lengths, 16_384)
+    x = np.broadcast_to(np.uint8(1), (len(lengths),))
+    loader = fb.Loader(x, batch_sampler=sampler, seed=1, rows=True, threads=0)
+    place = loader.state_dict()
+    interrupt(lambda: sampler.order(1, 0), alarm)
+    interrupt(lambda: len(loader), alarm)
+    assert loader.state_dict() == place
+    loader.set_epoch(1)  # whose plan nobody made
+    interrupt(lambda: next(iter(loader)), alarm)
+    expected = sampler.batches(1, 1)
+    assert loader.state_dict()["position"] in (0, len(expected[0]))
+    loader.set_epoch(1)
+    assert len(loader) == len(expected)
+    for wanted, (_, rows) in zip(expected[:100], loader, strict=False):
+        assert np.array_equal(rows, wanted)
+    interrupt(lambda: loader.batch(2, 0), alarm)
+    expected = sampler.batches(1, 2)
+    for i in (0, len(expected) - 1):
+        assert np.array_equal(loader.batch(2, i)[1], expected[i])
+
+
 def test_a_take_is_interrupted(alarm):
     source = np.zeros((1_000, 1_000), np.uint8)
     rows = np.zeros(1_000_000, np.int64)
