@@ -153,13 +153,13 @@ def test_arguments_that_cannot_be(make, error, match):
             np.zeros((3, 8, 8, 3), "u1"),
             [fb.CenterCrop(4), fb.RandomResizedCrop(4)],
             ValueError,
-            "another one of its",
+            "an image has one crop at most, got Random",
         ),
         (
             np.zeros((3, 8, 8, 3), "u1"),
             [fb.RandomResizedCrop(4), fb.RandomCrop(2)],
             ValueError,
-            "another one of its",
+            "an image has one crop at most, got Random",
         ),
     ],
 )

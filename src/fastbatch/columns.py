@@ -144,7 +144,7 @@ def _make_column(
     made = Rows(path, arrays[0].dtype, arrays[0].shape[1:], dlpack_type=kind, framework=framework)
     if transforms:
         for transform in transforms:
-            transform.extend(made)
+            made.then(transform)
         made_of = [made.column(array, blocking=is_file_backed(array)) for array in arrays]
         column = JoinedColumn(made_of) if isinstance(leaf, Concat) else made_of[0]
     elif isinstance(leaf, Concat):

@@ -48,8 +48,8 @@ class Geometry:
         Side of a square that is covered; 0: none.
     resized : tuple of (float, float, float32 array), or None
         Which rectangles become the window; see `ImageColumn`.
-    done : list of str
-        What was asked for so far.
+    done : dict of str to object
+        What was asked for so far, and by which transform.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class Geometry:
         self.flips = [0.0, 0.0]
         self.hole = 0
         self.resized: tuple[float, float, npt.NDArray[np.float32]] | None = None
-        self.done: list[str] = []
+        self.done: dict[str, object] = {}
         # What was done with the numbers before the padding, and the hole, were asked for: there they are 0.
         self.padded_after: tuple[Numbers, Numbers] | None = None
         self.holed_after: tuple[Numbers, Numbers] | None = None
@@ -97,15 +97,18 @@ class Geometry:
     def once(self, what: object, kind: str, path: str) -> None:
         """Refuse what was asked for before."""
         if kind in self.done:
-            raise ValueError(f"{path}: {what!r} cannot follow another one of its kind")
-        self.done.append(kind)
+            raise ValueError(f"{path}: an image has one {kind} at most, got {what!r} behind {self.done[kind]!r}")
+        self.done[kind] = what
 
     def _take_channels(self, rows: Rows) -> None:
         """Numbers that were given for the last axis belong to channels from here on."""
         rows.channels = self.shape[2]
         if rows.affine is not None:
             if self.planar[0] and max(numbers.size for numbers in rows.affine) > 1:
-                raise ValueError(f"{rows.path}: Layout must come first, before numbers for each channel")
+                behind = ", ".join(rows.done)
+                raise ValueError(
+                    f"{rows.path}: Layout must come before numbers for each channel, got it behind {behind}"
+                )
             center, scale = (rows.fitted(numbers, "mean or std", "what comes first") for numbers in rows.affine)
             rows.affine = center, scale
 
@@ -154,8 +157,11 @@ def geometry_of(rows: Rows, what: object, layout: str | None = None, to: str | N
     """
     if rows.images is not None and layout is None:
         return rows.images
+    if rows.images is not None:
+        behind = ", ".join(rows.done)
+        raise ValueError(f"{rows.path}: {what!r} must come before crops, flips and holes, once, got it behind {behind}")
     if rows.make is not None:
-        raise ValueError(f"{rows.path}: {what!r} must come first")
+        raise ValueError(f"{rows.path}: {what!r} cannot follow one-hot labels")
     if rows.dtype.kind not in "biufcV" or rows.dtype.itemsize not in (1, 2, 4, 8) or not rows.dtype.isnative:
         raise TypeError(f"{rows.path}: {what!r} needs images of numbers of 1, 2, 4 or 8 bytes, got {rows.dtype}")
     if layout is None:

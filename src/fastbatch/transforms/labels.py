@@ -54,7 +54,7 @@ class OneHot:
     def extend(self, rows: Rows) -> None:
         """Let the rows be probabilities."""
         if rows.make is not None or rows.affine is not None or rows.writable is not None:
-            raise ValueError(f"{rows.path}: {self!r} must come first")
+            raise ValueError(f"{rows.path}: {self!r} must come first, got it behind {', '.join(rows.done)}")
         if rows.shape != () or rows.dtype.kind not in "iu" or not rows.dtype.isnative:
             raise TypeError(
                 f"{rows.path}: {self!r} reads integers, one in each row, got {rows.dtype} in rows of shape {rows.shape}"

@@ -63,6 +63,8 @@ class Rows:
         What is done with their pixels, where they are images.
     make : callable or None
         What makes the column, called as make(source, blocking=...), where it is not a cast of rows as they are.
+    done : list of str
+        The transforms so far.
     """
 
     def __init__(
@@ -84,6 +86,12 @@ class Rows:
         self.channel_run = 1
         self.images: Geometry | None = None
         self.make: Callable[..., Column] | None = None
+        self.done: list[str] = []
+
+    def then(self, transform: Transform) -> None:
+        """Let a transform come next."""
+        transform.extend(self)
+        self.done.append(repr(transform))
 
     def require_numbers(self, what: object) -> None:
         """Refuse rows that no arithmetic is done with."""
