@@ -66,6 +66,21 @@ def test_random_crops_of_padded_images(size, padding, mode):
     assert_changed(images(), fb.RandomCrop(size, padding, mode), crop=size, padding=padding, mode=mode)
 
 
+@pytest.mark.parametrize("mode", ["zero", "reflect"])
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("to", ["NHWC", "NCHW"])
+def test_random_crops_of_images_whose_lines_are_long(mode, layout, to):
+    """A line of 1300 pixels of three doubles is written in several pieces."""
+    x = images(6, 4, 1300, dtype="float64", layout=layout)
+    transforms = [
+        fb.Layout(layout, to),
+        fb.RandomCrop((5, 1303), 3, mode),
+        fb.RandomFlip(),
+        fb.RandomFlip(0.5, "vertical"),
+    ]
+    assert_changed(x, transforms, layout, to, crop=(5, 1303), padding=3, mode=mode, flips=(0.5, 0.5))
+
+
 @pytest.mark.parametrize("size", [(9, 11), (4, 4), (5, 2), (1, 11)])
 def test_crops_from_the_middle(size):
     assert_changed(images(), fb.CenterCrop(size), center=size)

@@ -382,6 +382,7 @@ cdef extern from "fb_image.h" nogil:
         uint64_t mirrored
         uint64_t upside_down
         size_t hole
+        int pads_with_zeros
         const char *pad_pixel
         const char *hole_pixel
 

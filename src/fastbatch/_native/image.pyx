@@ -89,6 +89,7 @@ cdef class ImageColumn(Column):
         cast.require_types(source.dtype, dtype)
         self.source = source
         self.cast = cast
+        self.pad_pixel, self.hole_pixel = pad_pixel, hole_pixel
         image.height, image.width, image.n_channels = shape
         image.out_height, image.out_width = window
         image.is_planar, image.to_planar = planar
@@ -124,9 +125,9 @@ cdef class ImageColumn(Column):
                 raise ValueError(f"a pixel must be {shape[2]} elements of {dtype}, got {pixel!r}")
         if not fb_pixels_begin(&image.pixels, cast.native.from_nbytes, <fb_simd>simd_level_of(simd)):
             raise ValueError(f"elements must have 1, 2, 4 or 8 bytes, got {cast.native.from_nbytes}")
+        image.pads_with_zeros = padding > 0 and not reflect and self.pads_with_zeros(dtype, n_elements)
         image.mirrored, image.upside_down = chance_of(flips[0]), chance_of(flips[1])
         image.hole = hole
-        self.pad_pixel, self.hole_pixel = pad_pixel, hole_pixel
         image.pad_pixel = <const char *>cnp.PyArray_DATA(pad_pixel)
         image.hole_pixel = <const char *>cnp.PyArray_DATA(hole_pixel)
         image.cast = cast.native
@@ -142,6 +143,13 @@ cdef class ImageColumn(Column):
         scaled = "" if resized is None else "resized "
         self.kernel = f"{scaled}images, {cast.readable} to {cast.writable}{arithmetic}"
         self.column = &image.column
+
+    cdef bint pads_with_zeros(self, cnp.dtype dtype, size_t n_elements) except -1:
+        """Whether padding can be staged as zeros, instead of covering what was cast."""
+        cdef object n_channels = self.storage.image.n_channels
+        written = self.cast.apply(np.zeros(n_elements, self.source.dtype), dtype)
+        pixels = written.reshape(n_channels, -1).T if self.storage.image.to_planar else written.reshape(-1, n_channels)
+        return pixels.tobytes() == self.pad_pixel.tobytes() * len(pixels)
 
     cdef int take_resized(self, double least, double most, cnp.ndarray ratios) except -1:
         cdef fb_image_column *image = &self.storage.image

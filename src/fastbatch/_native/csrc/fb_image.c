@@ -81,6 +81,33 @@ static void stage_line(const fb_image_column *image, const fb_view *seen, const 
     }
 }
 
+/* Pixels [first, end) of each line of a window that the source has, from its pixel `from` on. */
+typedef struct span {
+    size_t first, end, from;
+} span;
+
+/* How far into a window of n pixels, that begins at `first`, what ends at `end` reaches. */
+FB_INLINE size_t reached(size_t end, size_t first, size_t n) {
+    if (end <= first) return 0;
+    return end - first < n ? end - first : n;
+}
+
+FB_INLINE span span_of(const fb_image_column *image, const fb_view *seen) {
+    const size_t padding = image->padding, width = image->out_width;
+    const span found = {reached(padding, seen->left, width), reached(padding + image->width, seen->left, width),
+                        seen->left > padding ? seen->left - padding : 0};
+    return found;
+}
+
+/* The same as stage_line of whole lines, where nothing is reflected. */
+FB_INLINE void stage_span(const fb_image_column *image, const fb_view *seen, const span *has, const char *source, size_t y,
+                          char *stage, size_t plane, size_t at) {
+    const size_t line = seen->top + (seen->upside_down ? image->out_height - 1 - y : y);
+    if (line >= image->padding && line - image->padding < image->height && has->first < has->end)
+        stage_pixels(image, pixel_at(image, source, line - image->padding, has->from), has->end - has->first, stage, plane,
+                     at + has->first);
+}
+
 /* All that is staged: lines from the last to the first, and each of them. */
 static void reverse_stage(const fb_image_column *image, char *stage, size_t plane, size_t n) {
     const size_t nbytes = image->cast.from_nbytes, n_channels = image->n_channels;
@@ -118,12 +145,6 @@ static void cover(const fb_image_column *image, char *out, size_t top, size_t bo
         for (size_t y = top; y < bottom; y += n_lines)
             fill_with(out + ((plane * image->out_height + y) * width + left) * per_pixel, pixel + plane * per_pixel,
                       n_lines * (right - left), per_pixel);
-}
-
-/* How far into a window of n pixels, that begins at `first`, what ends at `end` reaches. */
-FB_INLINE size_t reached(size_t end, size_t first, size_t n) {
-    if (end <= first) return 0;
-    return end - first < n ? end - first : n;
 }
 
 /* What the padding shows of itself: up to four rectangles around the source. */
@@ -168,6 +189,7 @@ static void write_staged(const fb_image_column *image, const fb_view *seen, cons
         for (size_t y = 0; y < image->out_height; ++y)
             for (size_t x = 0; x < width; x += fitting) {
                 const size_t n = width - x < fitting ? width - x : fitting;
+                if (image->pads_with_zeros) memset(staged, 0, n * pixel_nbytes);
                 const size_t first = seen->mirrored ? width - x - n : x;
                 stage_line(image, seen, source, y, first, first + n, staged, n, 0);
                 if (seen->mirrored) reverse_stage(image, staged, n, n);
@@ -175,11 +197,17 @@ static void write_staged(const fb_image_column *image, const fb_view *seen, cons
             }
         return;
     }
+    const int reflects = image->padding > 0 && image->padding_mode == FB_PAD_REFLECT;
+    const span has = span_of(image, seen);
     for (size_t y = 0; y < image->out_height; y += n_lines) {
         const size_t n = image->out_height - y < n_lines ? image->out_height - y : n_lines;
+        if (image->pads_with_zeros) memset(staged, 0, n * width * pixel_nbytes);
         for (size_t i = 0; i < n; ++i) {
             const size_t line = seen->mirrored ? n - 1 - i : i; /* what is reversed is staged the other way round */
-            stage_line(image, seen, source, y + i, 0, width, staged, n * width, line * width);
+            if (reflects)
+                stage_line(image, seen, source, y + i, 0, width, staged, n * width, line * width);
+            else
+                stage_span(image, seen, &has, source, y + i, staged, n * width, line * width);
         }
         if (seen->mirrored) reverse_stage(image, staged, n * width, n * width);
         cast_stage(image, staged, n * width, y * width, n * width, out);
@@ -220,7 +248,8 @@ uint64_t fb_image_fill(const fb_column *column, const fb_rows *rows, void *slot,
             write_lines(image, &seen, source, out);
         else
             write_staged(image, &seen, source, (char *)stage, out);
-        if (image->padding > 0 && image->padding_mode == FB_PAD_ZERO) cover_padding(image, &seen, out);
+        if (image->padding > 0 && image->padding_mode == FB_PAD_ZERO && !image->pads_with_zeros)
+            cover_padding(image, &seen, out);
         fb_cover_hole(image, &seen, out);
     }
     return 0;

@@ -29,6 +29,7 @@ typedef struct fb_image_column {
     /* Mirrored where a random number of 64 bits is below these; all ones: always. */
     uint64_t mirrored, upside_down;
     size_t hole;           /* side of the square that is covered; 0: none */
+    int pads_with_zeros;   /* whether pad_pixel is what zeros of the source are cast to */
     const char *pad_pixel; /* (n_channels,) elements as they are written */
     const char *hole_pixel;
 } fb_image_column;
