@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fb_half.h"
+#include "fb_log.h"
 #include "fb_random.h"
 
 /* Uniform in (0, 1). */
@@ -20,11 +21,11 @@ static double log_gamma_variate(double shape, fb_sfc64 *rng) {
             y = 2 * unit(rng) - 1;
             square = x * x + y * y;
         } while (square >= 1);
-        const double normal = x * sqrt(-2 * log(square) / square), root = 1 + c * normal;
+        const double normal = x * sqrt(-2 * fb_log(square) / square), root = 1 + c * normal;
         if (root <= 0) continue;
         const double v = root * root * root;
-        if (log(unit(rng)) >= normal * normal / 2 + d - d * v + d * log(v)) continue;
-        return log(d * v) + (shape < 1 ? log(unit(rng)) / shape : 0);
+        if (fb_log(unit(rng)) >= normal * normal / 2 + d - d * v + d * fb_log(v)) continue;
+        return fb_log(d * v) + (shape < 1 ? fb_log(unit(rng)) / shape : 0);
     }
 }
 
@@ -42,7 +43,7 @@ static mix draw_mix(const fb_mix_column *mixing, const fb_context *context) {
     drawn.is_mixed = fb_next(&rng) < mixing->chance || mixing->chance == UINT64_MAX;
     if (!drawn.is_mixed) return drawn;
     const double one = log_gamma_variate(mixing->alpha, &rng), other = log_gamma_variate(mixing->alpha, &rng);
-    drawn.share = 1 / (1 + exp(other - one));
+    drawn.share = 1 / (1 + fb_exp(other - one));
     if (mixing->mixing == FB_MIX_ROWS) return drawn;
     /* A box of the other's share of the area, around any pixel; what lies outside is cut off. */
     const double side = sqrt(1 - drawn.share);

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "fb_log.h"
+
 /* Rows of a bucket, on average: as many as are sorted within a cache. */
 enum { BUCKET_ROWS = 4096 };
 
@@ -27,47 +29,8 @@ typedef struct race_order {
     uint64_t n_buckets;
 } race_order;
 
-/* -------------------------------------------------------------------------------------------------------- logarithms */
-
-/* ln(2) in two parts: the product of an exponent with the first is exact. */
-static const double LN2_HIGH = 0x1.62e42fee00000p-1, LN2_LOW = 0x1.a39ef35793c76p-33;
-
-/* Of a finite positive double. */
-FB_INLINE double natural_log(double x) {
-    const double subnormal = 0x1p-1022;
-    int64_t exponent = 0;
-    if (FB_UNLIKELY(x < subnormal)) {
-        x *= 0x1p54;
-        exponent = -54;
-    }
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    /* x = 2^exponent m with m in [sqrt(1/2), sqrt(2)) */
-    const uint64_t root_half = UINT64_C(0x3fe6a09e667f3bcd);
-    const uint64_t shifted = bits - root_half;
-    exponent += (int64_t)shifted >> 52;
-    bits = (shifted & UINT64_C(0x000fffffffffffff)) + root_half;
-    double m;
-    memcpy(&m, &bits, sizeof m);
-    /* ln m = 2 atanh(s) with s = (m - 1) / (m + 1): |s| < 0.172 */
-    const double s = (m - 1) / (m + 1), z = s * s;
-    double series = 1.0 / 23;
-    series = series * z + 1.0 / 21;
-    series = series * z + 1.0 / 19;
-    series = series * z + 1.0 / 17;
-    series = series * z + 1.0 / 15;
-    series = series * z + 1.0 / 13;
-    series = series * z + 1.0 / 11;
-    series = series * z + 1.0 / 9;
-    series = series * z + 1.0 / 7;
-    series = series * z + 1.0 / 5;
-    series = series * z + 1.0 / 3;
-    const double log_m = 2 * s + 2 * s * (z * series), e = (double)exponent;
-    return e * LN2_HIGH + (e * LN2_LOW + log_m);
-}
-
 void fb_log_weights(const double *values, uint64_t n, double *out) {
-    for (uint64_t i = 0; i < n; ++i) out[i] = natural_log(values[i]);
+    for (uint64_t i = 0; i < n; ++i) out[i] = fb_log(values[i]);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ sorting */
@@ -161,7 +124,7 @@ static int run(race_order *order, fb_key key, uint64_t epoch, fb_poll poll, doub
         for (; done < to; ++done) {
             /* uniform between 0 and 1, neither of them */
             const double uniform = ((double)(fb_next(&rng) >> 12) + 0.5) * 0x1p-52;
-            const double time = natural_log(-natural_log(uniform)) - race->log_weights[done];
+            const double time = fb_log(-fb_log(uniform)) - race->log_weights[done];
             order->times[done] = time;
             if (time < *first) *first = time;
             if (time > *last) *last = time;
