@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 import fastbatch as fb
 import reference_mixing
+from fastbatch._native.cast import WRITABLE
 from fastbatch._native.column import GatherColumn
 from fastbatch._native.mix import MixColumn
+from fastbatch._native.simd import SUPPORTED
 from filling import filled
 from reference import key_of_seed
+from reference_cast import float_of_bfloat_bits, written
 
 WORDS = st.integers(0, 2**64 - 1)
 ALPHAS = st.one_of(st.floats(1e-6, 999_999), st.floats(0.01, 3), st.sampled_from([1e-6, 1.0]))
@@ -26,6 +29,9 @@ SHARES = {
     8.0: ["0x1.c072509046f48p-2", "0x1.7b232c995ac65p-1", "0x1.6a080de97a7b8p-1", "0x1.4fe88c7a7e37ep-1"],
     1000.0: ["0x1.fa48a0fe7cc8bp-2", "0x1.0aa69ebd517ddp-1", "0x1.08852eb693ce2p-1", "0x1.06d3bf1c7e76ap-1"],
 }
+
+
+SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 65504, 65520, 3e38, -3e38, 1e-45, 6e-8, 2.0**-14])
 
 
 def mixed_share(alpha, key, epoch, size=(1, 1)):
@@ -76,3 +82,55 @@ def test_a_box_is_its_twin(alpha, key, size):
 def test_shares_never_change(alpha):
     """They belong to published results: the same on every machine and with every C library."""
     assert [mixed_share(alpha, (1, 2), epoch).hex() for epoch in range(4)] == SHARES[alpha]
+
+
+def held_as(name):
+    """The dtype in which NumPy holds elements of a type."""
+    return np.dtype("uint16" if name == "bfloat16" else name)
+
+
+def numbers(name, x):
+    """What elements are, as float64."""
+    return float_of_bfloat_bits(x) if name == "bfloat16" else x.astype(np.float64)
+
+
+def any_bits(name, n_rows, n):
+    """Of two bytes all there are, each row in another order; of more, random ones, special ones and ordinary ones."""
+    rng = np.random.default_rng(n)
+    dtype = held_as(name)
+    if dtype.itemsize == 2:
+        rows = [rng.permutation(np.arange(2**16, dtype=np.uint16))[:n] for _ in range(n_rows)]
+        return np.array(rows).view(dtype)
+    x = rng.integers(0, 256, (n_rows, n * dtype.itemsize), dtype=np.uint8).view(dtype)
+    for row in x:
+        row[: n // 3] = rng.choice(SPECIAL, n // 3)
+        row[n // 3 : 2 * (n // 3)] = rng.normal(0, 100, n // 3)
+    return x
+
+
+@pytest.mark.parametrize("simd", SUPPORTED)
+@pytest.mark.parametrize("name", WRITABLE)
+@pytest.mark.parametrize(
+    ("n_rows", "n"), [(1, 5), (2, 1), (2, 7), (2, 16), (3, 31), (3, 64), (5, 519), (4, 2**16)], ids=str
+)
+@pytest.mark.parametrize("alpha", [1e-6, 1.0])
+def test_rows_and_partners_are_means_on_every_path(name, n_rows, n, alpha, simd):
+    x = any_bits(name, n_rows, n)
+    key, epoch = (1, 2), 1
+    share = reference_mixing.mix(alpha, key, epoch, 0)
+    actual = filled(MixColumn(GatherColumn(x), "rows", name, alpha, 1.0, simd=simd), n_rows, key=key, epoch=epoch)
+    real = np.float64 if name == "float64" else np.float32
+    with np.errstate(all="ignore"):
+        a, kept = numbers(name, x).astype(real), real(share)
+        expected = written(name, a * kept + a[::-1] * (1 - kept))
+    if n_rows % 2:
+        expected[n_rows // 2] = x[n_rows // 2]
+    actual, expected = numbers(name, actual), numbers(name, expected)
+    np.testing.assert_array_equal(actual, expected)
+    is_number = ~np.isnan(expected)  # the sign of a NaN is nobody's
+    np.testing.assert_array_equal(np.signbit(actual)[is_number], np.signbit(expected)[is_number])
+
+
+def test_simd_paths_that_the_machine_lacks_are_refused():
+    with pytest.raises(ValueError, match="the SIMD path must be one that this machine has"):
+        MixColumn(GatherColumn(ONE_AND_NONE), "rows", "float64", 1.0, 1.0, simd="avx9")

@@ -409,19 +409,22 @@ cdef extern from "fb_mix.h" nogil:
         FB_MIX_BOX
         FB_MIX_BY_BOX
 
+    ctypedef void (*fb_mix_pair)(char *row, char *other, size_t n, double share)
+
     ctypedef struct fb_mix_column:
         fb_column column
         const fb_column *inner
         fb_mixing mixing
         double alpha
         uint64_t chance
-        fb_type type
+        fb_mix_pair pair
         size_t n_elements
         size_t height
         size_t width
         size_t n_planes
         size_t pixel_nbytes
 
+    fb_mix_pair fb_mix_pair_of(fb_type type, fb_simd level)
     uint64_t fb_mix_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 

@@ -17,6 +17,7 @@ class MixColumn(Column):
         *,
         size: tuple[int, int] = (1, 1),
         n_planes: int = 1,
+        simd: str | None = None,
     ) -> Self: ...
     @property
     def inner(self) -> Column: ...

@@ -5,10 +5,11 @@ cimport numpy as cnp
 from libc.stdint cimport uint64_t
 
 from fastbatch._native.c cimport (
-    FB_MIX_BOX, FB_MIX_BY_BOX, FB_MIX_ROWS, fb_mix_column, fb_mix_fill, fb_mixing, fb_type
+    FB_MIX_BOX, FB_MIX_BY_BOX, FB_MIX_ROWS, fb_mix_column, fb_mix_fill, fb_mix_pair_of, fb_mixing, fb_simd, fb_type
 )
 from fastbatch._native.cast import WRITABLE
 from fastbatch._native.column cimport Column
+from fastbatch._native.simd cimport simd_level_of
 
 cnp.import_array()
 
@@ -36,13 +37,15 @@ cdef class MixColumn(Column):
         Of the images.
     n_planes : int
         Planes of one channel each that an image has in a batch; 1 where the channels of a pixel lie together.
+    simd : str, optional
+        The path to take.
     """
 
     cdef fb_mix_column storage
     cdef readonly Column inner
 
     def __cinit__(self, Column inner not None, str mixing, str written, double alpha, double chance, *, size=(1, 1),
-                  size_t n_planes=1):
+                  size_t n_planes=1, simd=None):
         cdef fb_mix_column *mix = &self.storage
         if inner.n_rows is None or inner.sized_axis is not None:
             raise ValueError("a column that is mixed must have rows of one size")
@@ -63,7 +66,7 @@ cdef class MixColumn(Column):
             raise ValueError(f"images of {size} do not fit rows of {inner.column.row_nbytes} bytes")
         mix.alpha = alpha
         mix.chance = <uint64_t>min(int(chance * 2.0**64), 2**64 - 1)
-        mix.type = <fb_type><int>WRITABLE.get(written, 0)
+        mix.pair = fb_mix_pair_of(<fb_type><int>WRITABLE.get(written, 0), <fb_simd>simd_level_of(simd))
         mix.n_elements = inner.column.row_nbytes // inner.dtype.itemsize
         mix.n_planes = n_planes
         mix.pixel_nbytes = inner.column.row_nbytes // n_pixels

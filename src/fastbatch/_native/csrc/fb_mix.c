@@ -60,36 +60,35 @@ static mix draw_mix(const fb_mix_column *mixing, const fb_context *context) {
     return drawn;
 }
 
-FB_INLINE void mix_pair(float *one, float *other, float share) {
-    const float a = *one, b = *other, rest = 1 - share;
-    *one = a * share + b * rest;
-    *other = b * share + a * rest;
-}
+#define AS_IT_IS(x) (x)
 
-/* Each element of a row with that of another one. */
-static void mix_rows(enum fb_type type, char *FB_RESTRICT row, char *FB_RESTRICT with, size_t n, double share) {
-    const float narrow = (float)share;
-    if (type == FB_F32) {
-        float *one = (float *)(void *)row, *other = (float *)(void *)with;
-        for (size_t i = 0; i < n; ++i) mix_pair(one + i, other + i, narrow);
-    } else if (type == FB_F64) {
-        double *one = (double *)(void *)row, *other = (double *)(void *)with;
-        for (size_t i = 0; i < n; ++i) {
-            const double a = one[i], b = other[i];
-            one[i] = a * share + b * (1 - share);
-            other[i] = b * share + a * (1 - share);
-        }
-    } else {
-        uint16_t *one = (uint16_t *)(void *)row, *other = (uint16_t *)(void *)with;
-        const int is_half = type == FB_F16;
-        for (size_t i = 0; i < n; ++i) {
-            float a = is_half ? fb_float_of_half(one[i]) : fb_float_of_bfloat(one[i]);
-            float b = is_half ? fb_float_of_half(other[i]) : fb_float_of_bfloat(other[i]);
-            mix_pair(&a, &b, narrow);
-            one[i] = is_half ? fb_half_of_float(a) : fb_bfloat_of_float(a);
-            other[i] = is_half ? fb_half_of_float(b) : fb_bfloat_of_float(b);
-        }
+#define DEFINE_MIX(type, element, real, read, written, level, target)                                                \
+    target static void mix_##type##_##level(char *FB_RESTRICT row, char *FB_RESTRICT with, size_t n, double share) { \
+        element *FB_RESTRICT one = (element *)(void *)row, *FB_RESTRICT other = (element *)(void *)with;             \
+        const real kept = (real)share, rest = 1 - kept;                                                              \
+        for (size_t i = 0; i < n; ++i) {                                                                             \
+            const real a = read(one[i]), b = read(other[i]);                                                         \
+            one[i] = written(a * kept + b * rest);                                                                   \
+            other[i] = written(b * kept + a * rest);                                                                 \
+        }                                                                                                            \
     }
+
+#define DEFINE_LEVEL(level, target)                                                          \
+    DEFINE_MIX(f16, uint16_t, float, fb_float_of_half, fb_half_of_float, level, target)      \
+    DEFINE_MIX(bf16, uint16_t, float, fb_float_of_bfloat, fb_bfloat_of_float, level, target) \
+    DEFINE_MIX(f32, float, float, AS_IT_IS, AS_IT_IS, level, target)                         \
+    DEFINE_MIX(f64, double, double, AS_IT_IS, AS_IT_IS, level, target)
+DEFINE_LEVEL(baseline, FB_TARGET_BASELINE)
+DEFINE_LEVEL(avx2, FB_TARGET_AVX2)
+DEFINE_LEVEL(avx512, FB_TARGET_AVX512)
+
+/* By type, from FB_F16 on. */
+#define LEVEL(level) {mix_f16_##level, mix_bf16_##level, mix_f32_##level, mix_f64_##level}
+
+static const fb_mix_pair by_level[FB_SIMD_LEVELS][4] = {LEVEL(baseline), LEVEL(avx2), LEVEL(avx512)};
+
+fb_mix_pair fb_mix_pair_of(enum fb_type type, enum fb_simd level) {
+    return type < FB_F16 ? NULL : by_level[level][type - FB_F16];
 }
 
 static void swap_bytes(char *FB_RESTRICT one, char *FB_RESTRICT other, size_t nbytes) {
@@ -123,7 +122,7 @@ uint64_t fb_mix_fill(const fb_column *column, const fb_rows *rows, void *slot, c
         if (mixing->mixing == FB_MIX_BOX)
             swap_box(mixing, &drawn, one, other);
         else
-            mix_rows(mixing->type, one, other, mixing->n_elements, drawn.share);
+            mixing->pair(one, other, mixing->n_elements, drawn.share);
     }
     return 0;
 }
