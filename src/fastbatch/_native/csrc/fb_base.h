@@ -10,12 +10,14 @@
 #include <intrin.h>
 #if defined(_M_ARM64)
 #define FB_RELAX() __yield()
+#define FB_PREFETCH_L1(address) __prefetch(address)
+#define FB_PREFETCH_L2(address) __prefetch(address)
 #else
 #define FB_RELAX() _mm_pause()
-#endif
-#define FB_INLINE static __forceinline
 #define FB_PREFETCH_L1(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
 #define FB_PREFETCH_L2(address) _mm_prefetch((const char *)(address), _MM_HINT_T1)
+#endif
+#define FB_INLINE static __forceinline
 #define FB_UNLIKELY(condition) (condition)
 #define FB_RESTRICT __restrict
 #define FB_UNALIGNED(type) type

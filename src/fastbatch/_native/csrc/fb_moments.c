@@ -14,8 +14,8 @@ typedef struct sums {
     double center[TILE], sum[TILE], squares[TILE], low[TILE], high[TILE];
 } sums;
 
-/* While it adds rows up, those `ahead` bytes further on are sent for. */
-typedef void (*add_function)(const char *rows, int64_t stride, uint64_t n_rows, size_t n_columns, int64_t ahead,
+/* While it adds rows up, those `ahead` bytes further on are sent for, if there are any. */
+typedef void (*add_function)(const char *rows, int64_t stride, uint64_t n_rows, size_t n_columns, uintptr_t ahead,
                              sums *added);
 
 #define DEFINE_LOAD(type, element)                                \
@@ -41,43 +41,46 @@ FB_INLINE float load_bf16(const char *from, size_t i) { return fb_float_of_bfloa
 #define MINUS(x, center) ((x) - (center))
 #define MINUS_FUSED(x, center) fma((x), 1.0, -(center))
 
+/* There may be no array that both are in. */
+#define FETCH(from, ahead) FB_PREFETCH_L2((const char *)((uintptr_t)(from) + (ahead)))
+
 /* A whole tile has a constant number of columns, and its sums stay in registers. `number` holds elements exactly. */
-#define ADD(type, number, count, LESS)                                                                            \
-    number low[TILE], high[TILE];                                                                                 \
-    double sum[TILE], squares[TILE];                                                                              \
-    for (size_t k = 0; k < (count); ++k) {                                                                        \
-        low[k] = (number)added->low[k];                                                                           \
-        high[k] = (number)added->high[k];                                                                         \
-        sum[k] = squares[k] = 0;                                                                                  \
-    }                                                                                                             \
-    for (uint64_t row = 0; row < n_rows; ++row) {                                                                 \
-        const char *from = rows + (int64_t)row * stride;                                                          \
-        for (size_t at = 0; at < (count) * NBYTES_##type; at += FB_CACHE_LINE) FB_PREFETCH_L2(from + ahead + at); \
-        for (size_t k = 0; k < (count); ++k) {                                                                    \
-            const number x = (number)load_##type(from, k);                                                        \
-            const double deviation = LESS((double)x, added->center[k]);                                           \
-            low[k] = x < low[k] ? x : low[k];                                                                     \
-            high[k] = x > high[k] ? x : high[k];                                                                  \
-            sum[k] += deviation;                                                                                  \
-            squares[k] += deviation * deviation;                                                                  \
-        }                                                                                                         \
-    }                                                                                                             \
-    for (size_t k = 0; k < (count); ++k) {                                                                        \
-        added->low[k] = (double)low[k];                                                                           \
-        added->high[k] = (double)high[k];                                                                         \
-        added->sum[k] = sum[k];                                                                                   \
-        added->squares[k] = squares[k];                                                                           \
+#define ADD(type, number, count, LESS)                                                                  \
+    number low[TILE], high[TILE];                                                                       \
+    double sum[TILE], squares[TILE];                                                                    \
+    for (size_t k = 0; k < (count); ++k) {                                                              \
+        low[k] = (number)added->low[k];                                                                 \
+        high[k] = (number)added->high[k];                                                               \
+        sum[k] = squares[k] = 0;                                                                        \
+    }                                                                                                   \
+    for (uint64_t row = 0; row < n_rows; ++row) {                                                       \
+        const char *from = rows + (int64_t)row * stride;                                                \
+        for (size_t at = 0; at < (count) * NBYTES_##type; at += FB_CACHE_LINE) FETCH(from, ahead + at); \
+        for (size_t k = 0; k < (count); ++k) {                                                          \
+            const number x = (number)load_##type(from, k);                                              \
+            const double deviation = LESS((double)x, added->center[k]);                                 \
+            low[k] = x < low[k] ? x : low[k];                                                           \
+            high[k] = x > high[k] ? x : high[k];                                                        \
+            sum[k] += deviation;                                                                        \
+            squares[k] += deviation * deviation;                                                        \
+        }                                                                                               \
+    }                                                                                                   \
+    for (size_t k = 0; k < (count); ++k) {                                                              \
+        added->low[k] = (double)low[k];                                                                 \
+        added->high[k] = (double)high[k];                                                               \
+        added->sum[k] = sum[k];                                                                         \
+        added->squares[k] = squares[k];                                                                 \
     }
 
 #define DEFINE_ADD(type, number, level, target, LESS)                                                            \
     target static void add_##type##_##level(const char *rows, int64_t stride, uint64_t n_rows, size_t n_columns, \
-                                            int64_t ahead, sums *added) {                                        \
+                                            uintptr_t ahead, sums *added) {                                      \
         (void)n_columns;                                                                                         \
         ADD(type, number, TILE, LESS)                                                                            \
     }
 #define DEFINE_ADD_FEWER(type, number)                                                                \
     static void add_fewer_##type(const char *rows, int64_t stride, uint64_t n_rows, size_t n_columns, \
-                                 int64_t ahead, sums *added) {                                        \
+                                 uintptr_t ahead, sums *added) {                                      \
         ADD(type, number, n_columns, MINUS)                                                           \
     }
 DEFINE_ADD_FEWER(u8, float)
@@ -143,7 +146,7 @@ static void merge(const sums *added, uint64_t n, size_t n_columns, size_t first,
 }
 
 static void add_block(fb_moments *moments, enum fb_type type, add_function add, const char *rows, int64_t stride,
-                      uint64_t n_rows, size_t n_columns, int64_t ahead) {
+                      uint64_t n_rows, size_t n_columns, uintptr_t ahead) {
     sums added;
     for (size_t first = 0; first < n_columns; first += TILE) {
         const size_t n = n_columns - first < TILE ? n_columns - first : TILE;
@@ -167,7 +170,7 @@ void fb_moments_add(fb_moments *moments, enum fb_type type, enum fb_simd level, 
     const size_t block = most > BLOCK_MIN_ROWS ? most : BLOCK_MIN_ROWS;
     for (uint64_t done = 0; done < n_rows; done += block) {
         const uint64_t n = n_rows - done < block ? n_rows - done : block;
-        const int64_t ahead = n_rows - done >= 2 * block ? (int64_t)block * stride : 0;
+        const uintptr_t ahead = (uintptr_t)block * (uintptr_t)stride; /* also behind the last one: more may be asked for in turn */
         add_block(moments, type, adds[level][type], rows + (int64_t)done * stride, stride, n, n_columns, ahead);
     }
 }
