@@ -94,7 +94,7 @@ EXTENSIONS = {
     "moments": ["fb_moments.c"],
     "native": ["fb_native.c", "fb_random.c"],
     "runs": [],
-    "ragged": ["fb_ragged.c"],
+    "ragged": ["fb_cast.c", "fb_ragged.c"],
     "resize": ["fb_resize.c", "fb_taps.c"],
     "structure": [],
     "engine": ENGINE,

@@ -25,3 +25,19 @@ def written(name, x):
     """Numbers as elements of a type: bfloat16 as bits."""
     with np.errstate(all="ignore"):
         return bfloat_bits(x) if name == "bfloat16" else x.astype(name)
+
+
+def numbers_of(name, x):
+    """What elements are, as float64: bfloat16 from bits."""
+    return float_of_bfloat_bits(x) if name == "bfloat16" else x.astype(np.float64)
+
+
+def normalized(readable, writable, x, mean=None, std=None):
+    """Elements less a mean, by a standard deviation, as those of another type; without these, cast."""
+    wide = readable in ("int32", "float64") or writable == "float64"
+    real = np.float64 if wide else np.float32
+    with np.errstate(all="ignore"):
+        y = numbers_of(readable, x).astype(real)
+        if mean is not None:
+            y = (y - np.asarray(mean, real)) * (1 / np.asarray(std, np.float64)).astype(real)
+        return written(writable, y)

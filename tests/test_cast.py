@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import fastbatch as fb
 from fastbatch._native.cast import READABLE, WRITABLE, Affine, Cast, CastColumn, OneHotColumn, arithmetic_type
 from fastbatch._native.curriculum import Ladder
+from fastbatch._native.ragged import PackedColumn, PaddedColumn
 from fastbatch._native.runs import Runs
 from fastbatch._native.simd import SUPPORTED
 from reference_cast import float_of_bfloat_bits, written
@@ -179,7 +180,7 @@ def test_what_threads_read_is_not_cleared_by_the_garbage_collector():
     """A cycle that holds a Loader is cleared while its threads are at work."""
     slot_of = ctypes.pythonapi.PyType_GetSlot
     slot_of.argtypes, slot_of.restype = [ctypes.py_object, ctypes.c_int], ctypes.c_void_p
-    for kind in (Affine, Cast, CastColumn, Ladder, Runs):
+    for kind in (Affine, Cast, CastColumn, Ladder, PackedColumn, PaddedColumn, Runs):
         assert slot_of(kind, 51) is None  # Py_tp_clear
 
 

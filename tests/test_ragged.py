@@ -502,15 +502,6 @@ VALUES = np.arange(10, dtype=np.int32)
         (([VALUES, np.array(3, np.int32)],), {}, ValueError, "with an axis of elements, row 1 is 0-d"),
         ((VALUES, [0, 5]), {"pad": "0"}, TypeError, "pad must be a number, got str"),
         ((VALUES, [0, 5]), {"pad": None}, TypeError, "pad must be a number, got NoneType"),
-        ((VALUES, [0, 5]), {"pad": 0.5}, ValueError, "pad must be a number that int32 can hold, got 0.5"),
-        ((VALUES, [0, 5]), {"pad": 2**31}, ValueError, "pad must be a number that int32 can hold, got 2147483648"),
-        ((VALUES, [0, 5]), {"pad": np.nan}, ValueError, "pad must be a number that int32 can hold, got nan"),
-        ((VALUES, [0, 5]), {"pad": 1j}, ValueError, "pad must be a number that int32 can hold, got 1j"),
-        ((VALUES.astype("u1"), [0, 5]), {"pad": -1}, ValueError, "pad must be a number that uint8 can hold, got -1"),
-        ((VALUES.astype("?"), [0, 5]), {"pad": 2}, ValueError, "pad must be a number that bool can hold, got 2"),
-        ((VALUES.astype("f2"), [0, 5]), {"pad": 1e6}, ValueError, "pad must be a number that float16 can hold"),
-        ((VALUES.astype("f8"), [0, 5]), {"pad": 10**400}, ValueError, "pad must be a number that float64 can hold"),
-        ((VALUES.astype("f8"), [0, 5]), {"pad": 1j}, ValueError, "pad must be a number that float64 can hold"),
         ((VALUES, [0, 5]), {"side": "both"}, ValueError, "side must be \"right\" or \"left\", got 'both'"),
         ((VALUES, [0, 5]), {"layout": "jagged"}, ValueError, "layout must be \"padded\" or \"packed\", got 'jagged'"),
         ((VALUES, [0, 5]), {"multiple": 0}, ValueError, "multiple must be at least 1 and below .*, got 0"),
@@ -528,6 +519,26 @@ VALUES = np.arange(10, dtype=np.int32)
 def test_what_does_not_fit_is_refused(arguments, options, error, said):
     with pytest.raises(error, match=said):
         fb.Ragged(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "pad", "said"),
+    [
+        (VALUES, 0.5, "must be a number that int32 can hold, got 0.5"),
+        (VALUES, 2**31, "must be a number that int32 can hold, got 2147483648"),
+        (VALUES, np.nan, "must be a number that int32 can hold, got nan"),
+        (VALUES, 1j, "must be a number that int32 can hold, got 1j"),
+        (VALUES.astype("u1"), -1, "must be a number that uint8 can hold, got -1"),
+        (VALUES.astype("?"), 2, "must be a number that bool can hold, got 2"),
+        (VALUES.astype("f2"), 1e6, "must be a number that float16 can hold"),
+        (VALUES.astype("f8"), 10**400, "must be a number that float64 can hold"),
+        (VALUES.astype("f8"), 1j, "must be a number that float64 can hold"),
+    ],
+)  # fmt: skip
+def test_padding_that_batches_cannot_hold_is_refused_by_name(values, pad, said):
+    ragged = fb.Ragged(values, [0, 5], pad=pad)
+    with pytest.raises(ValueError, match=r"^data\['x'\]\.values: pad " + said):
+        fb.Loader({"x": ragged}, 2)
 
 
 @pytest.mark.parametrize("pad", [0.5, np.inf, np.nan, -0.0, np.float32(3), True, 2**40])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastbatch as fb
+from fastbatch._native.cast import Cast
 from fastbatch._native.column import IndexedColumn
 from fastbatch._native.engine import Engine
 from fastbatch._native.ragged import BoundsColumn, LengthsColumn, MaskColumn, PackedColumn, PaddedColumn
@@ -19,6 +20,7 @@ from reference_ragged import padded, rows_of
 X = np.arange(10, dtype=np.int32)
 RUNS = Runs([X], [0, 3, 4, 10])
 PAD = bytes(4)
+F4 = np.dtype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,22 @@ PAD = bytes(4)
         (lambda: LengthsColumn(RUNS, most=-1), ValueError, "most must be 0 or more, got -1"),
         (lambda: PackedColumn(RUNS, most=-2), ValueError, "most must be 0 or more, got -2"),
         (lambda: BoundsColumn(RUNS, most=-1), ValueError, "most must be 0 or more, got -1"),
+        (
+            lambda: PackedColumn(RUNS, cast=Cast("int16", "float32", 1), dtype=F4),
+            ValueError,
+            "int16 does not read int32",
+        ),
+        (lambda: PackedColumn(RUNS, cast=Cast("int32", "float32", 1)), ValueError, "float32 does not write float64"),
+        (
+            lambda: PackedColumn(RUNS, cast=Cast("int32", "float32", 2, np.zeros(1), np.ones(1)), dtype=F4),
+            ValueError,
+            "a cast of 2 numbers each got elements of 1",
+        ),
+        (
+            lambda: PaddedColumn(RUNS, pad=PAD, cast=Cast("int32", "float64", 1), dtype=np.dtype("f8")),
+            ValueError,
+            "pad must be one item of 8 bytes, .* got 4 bytes",
+        ),
         (lambda: IndexedColumn(MaskColumn(RUNS), np.zeros(1, np.uint32)), ValueError, "all rows of a batch at once"),
     ],
 )

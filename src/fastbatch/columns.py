@@ -27,7 +27,7 @@ from fastbatch.native_column import NativeColumn
 from fastbatch.packed import PackedPart, PackedRows
 from fastbatch.picking import Picked
 from fastbatch.ragged import Packed, Padded, Part, Ragged
-from fastbatch.transforms import Rows, Transform, match
+from fastbatch.transforms import Rows, Transform, match, written_elements
 from fastbatch.transforms.mixing import Mix
 
 
@@ -105,10 +105,12 @@ def _make_column(
     leaf: Any, path: str, transforms: Sequence[Transform], output: str | None
 ) -> tuple[Column, str, str, list[tuple[str, MappedFile]], Rows | None]:
     """A column, its framework, what was copied of it, the files that it is read from, and what its rows become."""
+    column: Column
     if isinstance(leaf, Part):
-        if transforms:
-            raise TypeError(f"{path}: transforms read arrays, and this is part of a ragged column")
-        return leaf.column(), output or leaf.framework, leaf.copies, [(path, file) for file in leaf.files], None
+        framework = output or leaf.framework
+        column = leaf.column(path, written_elements(leaf, path, transforms, framework))
+        note = "; ".join(filter(None, [leaf.copies, _said(transforms)]))
+        return column, framework, note, [(path, file) for file in leaf.files], None
     if isinstance(leaf, PackedPart):
         if transforms:
             raise TypeError(f"{path}: transforms read arrays, and this is part of packed rows")
@@ -140,7 +142,6 @@ def _make_column(
         raise ValueError(f"{path}: the arrays of concat must have rows of one dtype and shape, got {said}")
     kind, blocking = sources[0].dlpack_type, any(map(is_file_backed, arrays))
     framework = output or sources[0].framework
-    column: Column
     made = Rows(path, arrays[0].dtype, arrays[0].shape[1:], dlpack_type=kind, framework=framework)
     if transforms:
         for transform in transforms:
@@ -153,10 +154,12 @@ def _make_column(
         column = GatherColumn(arrays[0], dlpack_type=kind, blocking=blocking)
     found = zip(names, map(mapped_file, arrays), strict=True)
     files = [(name, file) for name, file in found if file is not None]
-    notes = ["; ".join(copies)] if copies else []
-    if transforms:
-        notes.append(f"transforms: {', '.join(map(repr, transforms))}")
-    return column, framework, "; ".join(notes), files, made
+    return column, framework, "; ".join(filter(None, [*copies, _said(transforms)])), files, made
+
+
+def _said(transforms: Sequence[Transform]) -> str:
+    """Which ones, for `Loader.explain`."""
+    return f"transforms: {', '.join(map(repr, transforms))}" if transforms else ""
 
 
 def _mix(

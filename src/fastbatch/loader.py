@@ -77,9 +77,9 @@ class Loader:
     transforms : transform, sequence of transforms, or these in the shape of `data`, optional
         What is done with rows while they are written into the batch, in the same pass: `Cast`, `Scale`, `Normalize`,
         `OneHot`; with images `Layout`, `RandomCrop`, `CenterCrop`, `RandomResizedCrop`, `RandomFlip`, `Cutout`; under
-        the names of several arrays `MixUp` and `CutMix`. For an array, a sequence of them; for a tuple or list, one
-        such item (or None) for each array, or a mapping from their numbers; for a dict, namedtuple or dataclass, a
-        mapping from names:
+        the names of several arrays `MixUp` and `CutMix`. For an array or a `Ragged`, a sequence of them; for a tuple or
+        list, one such item (or None) for each array, or a mapping from their numbers; for a dict, namedtuple or
+        dataclass, a mapping from names:
         ``transforms={"x": [fb.Cast("float32"), fb.Normalize(mean, std)]}``.
     output : {"numpy", "torch", "jax"}, optional
         What batches are made of. None: arrays for arrays, tensors for tensors. A jax.Array on the CPU is the buffer

@@ -145,7 +145,7 @@ class FirstFit:
                 f"values must be as long as they were packed: sequence {i} had {self._lengths[i]}, got {lengths[i]}"
             )
         check_pad(pad)
-        item = pad_item(pad, sources[0])
+        item = pad_item(pad, sources[0].array.dtype, sources[0].dlpack_type)
         in_order = Ragged.of(Lists(sources, starts[: self.n][self.sequences], lengths[self.sequences]))
         return PackedRows(
             *(PackedPart(in_order, self._starts, self.context, name, item, dtype) for name in PackedRows._fields)

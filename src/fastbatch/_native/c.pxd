@@ -478,9 +478,15 @@ cdef extern from "fb_ragged.h" nogil:
 
     void fb_ragged_look_ahead(fb_ragged *ragged, uint64_t n_rows, uint64_t nbytes)
 
+    ctypedef struct fb_ragged_cast:
+        fb_cast cast
+        size_t n_numbers
+        size_t nbytes
+
     ctypedef struct fb_ragged_column:
         fb_column column
         fb_ragged ragged
+        fb_ragged_cast cast
 
     ctypedef struct fb_padded_column:
         fb_column column
@@ -491,11 +497,14 @@ cdef extern from "fb_ragged.h" nogil:
         int is_even
         fb_simd level
         char pad[1]  # really FB_PAD_NBYTES
+        fb_ragged_cast cast
 
     uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+    uint64_t fb_padded_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
     uint64_t fb_mask_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
     uint64_t fb_lengths_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
     uint64_t fb_packed_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
+    uint64_t fb_packed_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
     uint64_t fb_bounds_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 

@@ -1,5 +1,8 @@
-from typing import Self, final
+from typing import Any, Self, final
 
+import numpy as np
+
+from fastbatch._native.cast import Cast
 from fastbatch._native.column import Column
 from fastbatch._native.runs import Runs
 
@@ -15,10 +18,14 @@ class PaddedColumn(Column):
         width: int = 0,
         dlpack_type: tuple[int, int, int] | None = None,
         blocking: bool = False,
+        cast: Cast | None = None,
+        dtype: np.dtype[Any] | None = None,
         simd: str | None = None,
     ) -> Self: ...
     @property
     def runs(self) -> Runs: ...
+    @property
+    def cast(self) -> Cast | None: ...
 
 @final
 class MaskColumn(Column):
@@ -41,9 +48,13 @@ class PackedColumn(Column):
         most: int = 0,
         dlpack_type: tuple[int, int, int] | None = None,
         blocking: bool = False,
+        cast: Cast | None = None,
+        dtype: np.dtype[Any] | None = None,
     ) -> Self: ...
     @property
     def runs(self) -> Runs: ...
+    @property
+    def cast(self) -> Cast | None: ...
 
 @final
 class BoundsColumn(Column):

@@ -3,17 +3,21 @@
 import numpy as np
 
 cimport cython
+cimport numpy as cnp
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from fastbatch._native.c cimport (
-    FB_PAD_NBYTES, fb_bounds_fill, fb_extent, fb_lengths_fill, fb_mask_fill, fb_packed_fill, fb_padded_column,
-    fb_padded_fill, fb_ragged_column, fb_simd
+    FB_PAD_NBYTES, fb_bounds_fill, fb_extent, fb_lengths_fill, fb_mask_fill, fb_packed_cast_fill, fb_packed_fill,
+    fb_padded_cast_fill, fb_padded_column, fb_padded_fill, fb_ragged_cast, fb_ragged_column, fb_simd
 )
+from fastbatch._native.cast cimport Cast
 from fastbatch._native.column cimport Column
 from fastbatch._native.column import dlpack_type_of
 from fastbatch._native.runs cimport Runs
 from fastbatch._native.simd cimport simd_level_of
+
+cnp.import_array()
 
 # What no row of a batch can need.
 cdef int64_t MOST_ROW_NBYTES = 1 << 47
@@ -28,7 +32,7 @@ cdef class PaddedColumn(Column):
     ----------
     runs : Runs
     pad : bytes
-        Of one item.
+        Of one item in the slot.
     left : bool
         Whether the padding is in front.
     multiple : int
@@ -39,35 +43,40 @@ cdef class PaddedColumn(Column):
         Where the elements are not what the dtype says.
     blocking : bool
         A source is a file mapped into memory.
+    cast : Cast, optional
+        What the elements become: of the numbers of one. None: they stay as they are.
+    dtype : dtype, optional
+        Of the slot, where there is a cast; `dlpack_type` belongs to it then.
     simd : str, optional
         The SIMD path. None: what this machine has.
     """
 
     cdef fb_padded_column storage
     cdef readonly Runs runs
+    cdef readonly Cast cast
 
     def __cinit__(self, Runs runs not None, *, bytes pad not None, bint left=False, int64_t multiple=1,
-                  int64_t width=0, dlpack_type=None, bint blocking=False, simd=None):
-        source = runs.sources[0]
-        if len(pad) == 0 or len(pad) != source.itemsize or FB_PAD_NBYTES % len(pad) != 0:
-            raise ValueError(f"pad must be one item of {source.itemsize} bytes, of which some are {FB_PAD_NBYTES}, "
+                  int64_t width=0, dlpack_type=None, bint blocking=False, Cast cast=None, dtype=None, simd=None):
+        set_up_elements(self, &self.storage.cast, runs, cast, dtype, dlpack_type)
+        if len(pad) == 0 or len(pad) != self.dtype.itemsize or FB_PAD_NBYTES % len(pad) != 0:
+            raise ValueError(f"pad must be one item of {self.dtype.itemsize} bytes, of which some are {FB_PAD_NBYTES}, "
                              f"got {len(pad)} bytes")
         cdef bytes repeated = pad * (FB_PAD_NBYTES // len(pad))
         memcpy(self.storage.pad, <const char *>repeated, FB_PAD_NBYTES)
         self.storage.is_even = len(set(repeated)) == 1
         self.storage.level = <fb_simd>simd_level_of(simd)
         self.runs = runs
-        self.dtype = source.dtype
-        self.dlpack_type = dlpack_type_of(source.dtype) if dlpack_type is None else dlpack_type
+        self.cast = cast
         self.blocking = blocking
         item = np.frombuffer(pad, self.dtype)[0] if self.dlpack_type == dlpack_type_of(self.dtype) else f"0x{pad.hex()}"
-        self.kernel = f"padded on the {'left' if left else 'right'} with {item} to {width_in_words(multiple, width)}"
-        self.storage.column.fill = fb_padded_fill
-        most = set_up(self, &self.storage, runs, left, multiple, width, runs.ragged.element_nbytes)
-        self.row_shape = (most, *source.shape[1:])
+        self.kernel = (f"padded on the {'left' if left else 'right'} with {item} to "
+                       f"{width_in_words(multiple, width)}{cast_in_words(cast)}")
+        self.storage.column.fill = fb_padded_fill if cast is None else fb_padded_cast_fill
+        most = set_up(self, &self.storage, runs, left, multiple, width, self.storage.cast.nbytes)
+        self.row_shape = (most, *runs.sources[0].shape[1:])
 
     def usual_nbytes(self, n):
-        return n * usual_width(&self.storage, self.runs, n) * self.storage.ragged.element_nbytes
+        return n * usual_width(&self.storage, self.runs, n) * self.storage.cast.nbytes
 
 
 @cython.final
@@ -94,6 +103,32 @@ cdef class MaskColumn(Column):
 
     def usual_nbytes(self, n):
         return n * usual_width(&self.storage, self.runs, n)
+
+
+cdef int set_up_elements(Column column, fb_ragged_cast *storage, Runs runs, Cast cast, dtype,
+                         dlpack_type) except -1:
+    """What an element is in the slot."""
+    source = runs.sources[0]
+    if cast is None:
+        column.dtype = source.dtype
+        column.dlpack_type = dlpack_type_of(source.dtype) if dlpack_type is None else dlpack_type
+        storage.nbytes = runs.ragged.element_nbytes
+        return 0
+    column.dtype = np.dtype(dtype)
+    column.dlpack_type = dlpack_type
+    cast.require_types(source.dtype, column.dtype)
+    storage.cast = cast.native
+    storage.n_numbers = runs.ragged.element_nbytes // source.dtype.itemsize
+    if cast.affine is not None and cast.n_elements != storage.n_numbers:
+        raise ValueError(f"a cast of {cast.n_elements} numbers each got elements of {storage.n_numbers}")
+    storage.nbytes = storage.n_numbers * cast.native.to_nbytes
+    return 0
+
+
+cdef str cast_in_words(Cast cast):
+    if cast is None:
+        return ""
+    return f", {cast.readable} to {cast.writable}{'' if cast.affine is None else ', (x - center) * scale'}"
 
 
 cdef str width_in_words(int64_t multiple, int64_t width):
@@ -168,30 +203,32 @@ cdef class PackedColumn(Column):
     ----------
     runs, most
         As for `LengthsColumn`.
-    dlpack_type, blocking
+    dlpack_type, blocking, cast, dtype
         As for `PaddedColumn`.
     """
 
     cdef fb_ragged_column storage
     cdef readonly Runs runs
+    cdef readonly Cast cast
 
-    def __cinit__(self, Runs runs not None, *, int64_t most=0, dlpack_type=None, bint blocking=False):
-        source = runs.sources[0]
+    def __cinit__(self, Runs runs not None, *, int64_t most=0, dlpack_type=None, bint blocking=False, Cast cast=None,
+                  dtype=None):
+        set_up_elements(self, &self.storage.cast, runs, cast, dtype, dlpack_type)
         self.runs = runs
-        self.dtype = source.dtype
-        self.row_shape = source.shape[1:]
-        self.dlpack_type = dlpack_type_of(source.dtype) if dlpack_type is None else dlpack_type
+        self.cast = cast
+        self.row_shape = runs.sources[0].shape[1:]
         self.blocking = blocking
         self.sized_axis = 0
-        self.kernel = "rows one behind the other" + (f", cut off behind {most}" if most > 0 else "")
-        self.storage.column.fill = fb_packed_fill
+        self.kernel = ("rows one behind the other" + (f", cut off behind {most}" if most > 0 else "")
+                       + cast_in_words(cast))
+        self.storage.column.fill = fb_packed_fill if cast is None else fb_packed_cast_fill
         self.storage.column.whole = True
         self.storage.column.tail_nbytes = sizeof(fb_extent)
-        self.storage.column.row_nbytes = set_up_runs(self, &self.storage, runs, most) * runs.ragged.element_nbytes
+        self.storage.column.row_nbytes = set_up_runs(self, &self.storage, runs, most) * self.storage.cast.nbytes
 
     def usual_nbytes(self, n):
         some = np.minimum(self.runs.some_lengths(), self.storage.ragged.most)
-        return int(n * some.mean() * self.storage.ragged.element_nbytes) if len(some) else 0
+        return int(n * some.mean() * self.storage.cast.nbytes) if len(some) else 0
 
 
 @cython.final

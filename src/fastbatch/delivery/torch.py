@@ -31,24 +31,6 @@ def source_of_tensor(tensor: Any) -> Source:
     return Source(tensor.numpy(), "torch", copied=copied)
 
 
-def bfloat16_bits(number: Any) -> bytes:
-    """The nearest bfloat16.
-
-    Raises
-    ------
-    ValueError
-        It is too large, or not real.
-    """
-    try:
-        nearest = torch.tensor(float(number), dtype=torch.float64).to(torch.bfloat16)
-    except TypeError:
-        nearest = None
-    if nearest is None or (nearest.isinf() and not np.isinf(number)):
-        raise ValueError(f"pad must be a number that bfloat16 can hold, got {number!r}")
-    bits: bytes = nearest.view(torch.int16).numpy().tobytes()
-    return bits
-
-
 def wrapper(dtype: np.dtype, dlpack_type: tuple[int, int, int] | None) -> Callable[[object], Any]:
     """What makes a tensor of a DLPack capsule.
 

@@ -15,7 +15,7 @@ from fastbatch.delivery import is_array, source_of
 from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
 from fastbatch.ragged.options import Options, check_options
 from fastbatch.ragged.sources import Lists, as_elements, lists_of
-from fastbatch.ragged.values import check_numbers, pad_item
+from fastbatch.ragged.values import Written, check_numbers, pad_item
 
 
 class Padded(NamedTuple):
@@ -72,7 +72,7 @@ class Ragged:
     offsets : integer array of shape (n + 1,), optional
         Row i is ``values[offsets[i] : offsets[i + 1]]``. Copied.
     pad : number
-        What shorter rows are filled up with.
+        What shorter rows are filled up with, as a batch holds it: `transforms` leave it as it is.
     side : {"right", "left"}
         Whether behind what they hold, or in front of it.
     multiple : int
@@ -93,13 +93,16 @@ class Ragged:
         `values` are none of these, or no numbers; an option is of another type.
     ValueError
         Offsets decrease, or run past the values; `values` have nulls; an option is out of range, or has no meaning
-        with ``layout="packed"``. By the Loader: a row is empty, which in the padded layout none may be, because what
-        takes lengths refuses it (`torch.nn.utils.rnn.pack_padded_sequence`).
+        with ``layout="packed"``. By the Loader: the batches' dtype cannot hold `pad`; a row is empty, which in the
+        padded layout none may be, because what takes lengths refuses it (`torch.nn.utils.rnn.pack_padded_sequence`).
     IndexError
         While iterating: a packed batch has 2**31 elements or more.
 
     Notes
     -----
+    Of transforms it takes `Cast`, `Scale` and `Normalize`, whose numbers are broadcast to an element: of frames of
+    features, one for each feature.
+
     A slot has room for a batch of the longest rows. Of that, only what is written takes memory; all of it does in
     pinned memory, where `length` bounds it.
 
@@ -139,7 +142,6 @@ class Ragged:
         self._sources, self._options = lists.sources, options
         check_numbers(self._sources, path)
         self._runs = Runs([source.array for source in self._sources], lists.starts, lists.lengths)
-        self._pad = pad_item(options.pad, self._sources[0])
 
     @classmethod
     def of(cls, lists: Lists, options: Options | None = None, path: str = "values") -> Ragged:
@@ -275,26 +277,42 @@ class Part:
                 nbytes[source.copied] = nbytes.get(source.copied, 0) + source.array.nbytes
         return "; ".join(f"copied once ({n:,} bytes): {reason}" for reason, n in nbytes.items())
 
-    def column(self) -> Column:
-        """The native column."""
+    def column(self, path: str, written: Written | None = None) -> Column:
+        """The native column.
+
+        Parameters
+        ----------
+        path : str
+            What to call it in messages.
+        written : Written, optional
+            What the elements become. None: they stay as they are.
+
+        Raises
+        ------
+        ValueError
+            What is written cannot hold the padding.
+        """
         runs, options, source = self.ragged._runs, self.ragged.options, self.ragged.lists.sources[0]
         most = options.length or 0
         blocking = any(map(is_file_backed, self.arrays))
+        cast, dtype, dlpack_type = written or (None, source.array.dtype, source.dlpack_type)
         if self.name == "cu_seqlens":
             return BoundsColumn(runs, most=most)
         if self.name == "lengths":
             return LengthsColumn(runs, most=most)
         if options.layout == "packed":
-            return PackedColumn(runs, most=most, dlpack_type=source.dlpack_type, blocking=blocking)
+            return PackedColumn(runs, most=most, dlpack_type=dlpack_type, blocking=blocking, cast=cast, dtype=dtype)
         left = options.side == "left"
         if self.name == "mask":
             return MaskColumn(runs, left=left, multiple=options.multiple, width=most)
         return PaddedColumn(
             runs,
-            pad=self.ragged._pad,
+            pad=pad_item(options.pad, dtype, dlpack_type, f"{path}: pad"),
             left=left,
             multiple=options.multiple,
             width=most,
-            dlpack_type=source.dlpack_type,
+            dlpack_type=dlpack_type,
             blocking=blocking,
+            cast=cast,
+            dtype=dtype,
         )

@@ -1,6 +1,7 @@
 """What is done with rows while they are written into a batch: in the same pass, by whoever fills it."""
 
 from fastbatch.transforms.arithmetic import Cast, Normalize, Scale
+from fastbatch.transforms.elements import written_elements
 from fastbatch.transforms.images import CenterCrop, Cutout, Layout, RandomCrop, RandomFlip, RandomResizedCrop
 from fastbatch.transforms.labels import OneHot
 from fastbatch.transforms.matching import match
@@ -23,4 +24,5 @@ __all__ = [
     "Scale",
     "Transform",
     "match",
+    "written_elements",
 ]

@@ -33,6 +33,8 @@ class Cast:
 
     Notes
     -----
+    For columns of arrays, and for the elements of a `Ragged`; so are `Scale` and `Normalize`.
+
     Read are bool, uint8, int8, int16, uint16, int32, float16, bfloat16, float32 and float64. Where other transforms
     shift and scale, they do so in float32, or in float64 where int32 or float64 is read or float64 written, and the
     result is rounded to `dtype` at the end, wherever this stands among them.
@@ -68,8 +70,8 @@ class Scale:
     Parameters
     ----------
     factor : float, or array_like
-        Finite and not 0. An array is broadcast to the rows: one factor for each of their last axis, or of shape (C,)
-        for the channels of images.
+        Finite and not 0. An array is broadcast to the rows, of a `Ragged` to each element: one factor for each of
+        their last axis, or of shape (C,) for the channels of images.
 
     Raises
     ------
@@ -108,8 +110,8 @@ class Normalize:
     Parameters
     ----------
     mean, std : float, or array_like
-        Finite, `std` above 0. Arrays are broadcast to the rows: one number for each feature, or of shape (C,) for the
-        channels of images. `statistics` gives both.
+        Finite, `std` above 0. Arrays are broadcast to the rows, of a `Ragged` to each element: one number for each
+        feature, or of shape (C,) for the channels of images. `statistics` gives both.
 
     Raises
     ------

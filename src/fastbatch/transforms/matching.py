@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fastbatch._native.structure import Structure
+from fastbatch.ragged import Packed, Padded
 from fastbatch.transforms.mixing import Mix
 from fastbatch.transforms.rows import Transform
 
@@ -33,7 +34,8 @@ def match(transforms: Any, structure: Structure, path: str = "data", first: int 
     transforms
         For an array: a transform, or a sequence of them. For a tuple or list of arrays: a sequence with an item (or
         None) for each, or a mapping from their numbers; for a dict, namedtuple or dataclass: a mapping from names. In a
-        mapping a tuple of such numbers or names stands for several arrays, which a `Mix` is for.
+        mapping a tuple of such numbers or names stands for several arrays, which a `Mix` is for. For a `Ragged`, as for
+        an array: they are those of its values.
 
     Raises
     ------
@@ -44,6 +46,8 @@ def match(transforms: Any, structure: Structure, path: str = "data", first: int 
         return Matched([[] for _ in range(structure.n_leaves)], [])
     if structure.kind == "leaf":
         return Matched([_of_leaf(transforms, path)], [])
+    if structure.factory in (Padded, Packed) and not isinstance(transforms, Mapping):
+        transforms = {"values": transforms}
     is_named = structure.keys is not None
     keys = list(structure.keys if structure.keys is not None else range(len(structure.children)))
     if isinstance(transforms, Mapping):

@@ -42,6 +42,8 @@ class Rows:
         Of a row of the source.
     framework : str
         That the batches are for.
+    kind : str
+        What to call the rows in messages.
 
     Attributes
     ----------
@@ -75,9 +77,10 @@ class Rows:
         *,
         dlpack_type: tuple[int, int, int] | None = None,
         framework: str = "numpy",
+        kind: str = "rows",
     ) -> None:
         self.path, self.dtype, self.shape, self.framework = path, dtype, shape, framework
-        self.dlpack_type = dlpack_type
+        self.dlpack_type, self.kind = dlpack_type, kind
         self.readable = name_of_type(dtype, dlpack_type)
         self.writable: str | None = None
         self.affine: tuple[Numbers, Numbers] | None = None
@@ -122,7 +125,8 @@ class Rows:
             fits = False
         if not fits:
             raise ValueError(
-                f"{self.path}: {name} of shape {numbers.shape} does not fit rows of shape {self.shape} in {what!r}"
+                f"{self.path}: {name} of shape {numbers.shape} does not fit {self.kind} of shape {self.shape} "
+                f"in {what!r}"
             )
         return numbers
 
@@ -142,11 +146,16 @@ class Rows:
             return self.writable
         return self.readable if self.affine is None or "float" in self.readable else "float32"
 
+    @property
+    def stay(self) -> bool:
+        """Whether elements are written as they are."""
+        return self.affine is None and self.written == self.readable
+
     def column(self, source: np.ndarray[Any, Any], *, blocking: bool = False) -> Column:
         """What writes rows of a source of this kind."""
         if self.make is not None:
             return self.make(source, blocking=blocking)
-        if self.affine is None and self.written == self.readable:
+        if self.stay:
             return GatherColumn(source, dlpack_type=self.dlpack_type, blocking=blocking)
         dtype, dlpack_type = self.element_type()
         return CastColumn(source, self.cast(), dtype, dlpack_type=dlpack_type, blocking=blocking)

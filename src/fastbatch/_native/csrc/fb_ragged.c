@@ -70,11 +70,7 @@ FB_INLINE look_ahead begin_look_ahead(const fb_ragged *ragged, const fb_rows *ro
     return ahead;
 }
 
-/* A row in pieces: of any length. */
-FB_INLINE void write_row(char *out, size_t row_nbytes, run run, size_t nbytes, const fb_padded_column *padded) {
-    char *padding = padded->is_left ? out : out + nbytes;
-    const size_t n_padding = row_nbytes - nbytes;
-    memcpy(padded->is_left ? out + n_padding : out, run.elements, nbytes);
+FB_INLINE void write_padding(char *padding, size_t n_padding, const fb_padded_column *padded) {
     if (padded->is_even) {
         memset(padding, padded->pad[0], n_padding);
     } else {
@@ -82,6 +78,14 @@ FB_INLINE void write_row(char *out, size_t row_nbytes, run run, size_t nbytes, c
         for (; at + FB_PAD_NBYTES <= n_padding; at += FB_PAD_NBYTES) memcpy(padding + at, padded->pad, FB_PAD_NBYTES);
         memcpy(padding + at, padded->pad, n_padding - at);
     }
+}
+
+/* A row in pieces: of any length. */
+FB_INLINE void write_row(char *out, size_t row_nbytes, run run, size_t nbytes, const fb_padded_column *padded) {
+    char *padding = padded->is_left ? out : out + nbytes;
+    const size_t n_padding = row_nbytes - nbytes;
+    memcpy(padded->is_left ? out + n_padding : out, run.elements, nbytes);
+    write_padding(padding, n_padding, padded);
 }
 
 /* The same by the line, each from the row or from the padding: so often as the row is wide, because a branch on the length
@@ -130,6 +134,29 @@ uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot
             write_row_by_line(out, row_nbytes, run, nbytes, padded);
         else
             write_row(out, row_nbytes, run, nbytes, padded);
+    }
+    end_fill(padded, rows, slot, width, rows->n * row_nbytes);
+    return 0;
+}
+
+/* Centers and scales are counted from the first number of an element: a row begins with that of one, on either side. */
+FB_INLINE void cast_run(const fb_ragged_cast *cast, run run, char *out) {
+    fb_cast_elements(&cast->cast, run.elements, 0, run.n * cast->n_numbers, out);
+}
+
+uint64_t fb_padded_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
+    const fb_padded_column *padded = (const fb_padded_column *)column;
+    const fb_ragged ragged = padded->ragged;
+    const size_t width = width_of(padded, rows), row_nbytes = width * padded->cast.nbytes;
+    char *out = (char *)slot;
+    const look_ahead ahead = begin_look_ahead(&ragged, rows);
+    (void)context;
+    for (size_t i = 0; i < rows->n; ++i, out += row_nbytes) {
+        if (i < ahead.end) send_for(&ragged, rows, i + ahead.n, ahead.to_l2);
+        const run run = run_at(&ragged, rows, i);
+        const size_t nbytes = run.n * padded->cast.nbytes, n_padding = row_nbytes - nbytes;
+        cast_run(&padded->cast, run, padded->is_left ? out + n_padding : out);
+        write_padding(padded->is_left ? out : out + nbytes, n_padding, padded);
     }
     end_fill(padded, rows, slot, width, rows->n * row_nbytes);
     return 0;
@@ -185,6 +212,25 @@ uint64_t fb_packed_fill(const fb_column *column, const fb_rows *rows, void *slot
         total += run.n;
     }
     const fb_extent extent = {(int64_t)total, total * ragged.element_nbytes};
+    fb_store_extent(column, slot, rows->n, extent);
+    return 0;
+}
+
+uint64_t fb_packed_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
+    const fb_ragged_column *packed = (const fb_ragged_column *)column;
+    const fb_ragged ragged = packed->ragged;
+    char *out = (char *)slot;
+    size_t total = 0;
+    (void)context;
+    (void)find_longest(&ragged, rows);
+    const look_ahead ahead = begin_look_ahead(&ragged, rows);
+    for (size_t i = 0; i < rows->n; ++i) {
+        if (i < ahead.end) send_for(&ragged, rows, i + ahead.n, ahead.to_l2);
+        const run run = run_at(&ragged, rows, i);
+        cast_run(&packed->cast, run, out + total * packed->cast.nbytes);
+        total += run.n;
+    }
+    const fb_extent extent = {(int64_t)total, total * packed->cast.nbytes};
     fb_store_extent(column, slot, rows->n, extent);
     return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef FB_RAGGED_H
 #define FB_RAGGED_H
 
+#include "fb_cast.h"
 #include "fb_column.h"
 #include "fb_simd.h"
 
@@ -27,10 +28,18 @@ FB_INLINE void fb_ragged_look_ahead(fb_ragged *ragged, uint64_t n_rows, uint64_t
     ragged->n_ahead = rows < MIN_ROWS ? MIN_ROWS : rows < MAX_ROWS ? (size_t)rows : MAX_ROWS;
 }
 
+/* What elements become, where they do not stay as they are. */
+typedef struct fb_ragged_cast {
+    fb_cast cast;
+    size_t n_numbers; /* of an element */
+    size_t nbytes;    /* of an element in the slot */
+} fb_ragged_cast;
+
 /* Of each row so many elements as it has, as int64, or all of one batch: see each function. */
 typedef struct fb_ragged_column {
     fb_column column;
     fb_ragged ragged;
+    fb_ragged_cast cast; /* for fb_packed_cast_fill */
 } fb_ragged_column;
 
 /* Items of padding, as often as they fit. */
@@ -44,12 +53,16 @@ typedef struct fb_padded_column {
     int is_left;     /* whether the padding is in front */
     int is_even;     /* whether all its bytes are the same */
     enum fb_simd level;
-    char pad[FB_PAD_NBYTES];
+    char pad[FB_PAD_NBYTES]; /* as it is in the slot */
+    fb_ragged_cast cast;     /* for fb_padded_cast_fill */
 } fb_padded_column;
 
 /* An fb_padded_column's values, (n, width, element_nbytes). Its extent is the width. Costs one cache miss per line of a
  * row, as many at once as the machine bears. */
 uint64_t fb_padded_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
+
+/* The same with elements that are cast while they are written; the padding is not. */
+uint64_t fb_padded_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
 
 /* An fb_padded_column whose elements are 1 where the values have one of the row, and 0 where they have padding. */
 uint64_t fb_mask_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
@@ -59,6 +72,9 @@ uint64_t fb_lengths_fill(const fb_column *column, const fb_rows *rows, void *slo
 
 /* The elements of all rows one behind the other, (total, element_nbytes). The extent is the total. */
 uint64_t fb_packed_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
+
+/* The same with elements that are cast while they are written. */
+uint64_t fb_packed_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context);
 
 /* Where each row begins among those, and the end of all, as int32: the extent is n + 1. Refuses the first row that ends
  * beyond them. */
