@@ -5,8 +5,8 @@
 
 #include "fb_half.h"
 
-/* Columns whose sums are in registers; bytes, and rows, that are summed before they are merged: a L2 has room for them, and
- * for the next ones, which come meanwhile. */
+/* Columns whose sums are in registers; bytes, and rows, that are summed before they are merged: a L2 has room for them,
+ * and for the next ones, which come meanwhile. */
 enum { TILE = 32, BLOCK_NBYTES = 256 * 1024, BLOCK_MIN_ROWS = 16, BLOCK_MAX_ROWS = 1024 };
 
 /* What is added up of one tile, around `center`. */
@@ -36,8 +36,8 @@ enum { NBYTES_f16 = 2, NBYTES_bf16 = 2 };
 FB_INLINE float load_f16(const char *from, size_t i) { return fb_float_of_half(load_u16(from, i)); }
 FB_INLINE float load_bf16(const char *from, size_t i) { return fb_float_of_bfloat(load_u16(from, i)); }
 
-/* Two ways to the same bits. AVX-512 can have the second, which leaves more room where additions are done: these are what
- * there is most of. */
+/* Two ways to the same bits. AVX-512 can have the second, which leaves more room where additions are done: these are
+ * what there is most of. */
 #define MINUS(x, center) ((x) - (center))
 #define MINUS_FUSED(x, center) fma((x), 1.0, -(center))
 
@@ -170,7 +170,7 @@ void fb_moments_add(fb_moments *moments, enum fb_type type, enum fb_simd level, 
     const size_t block = most > BLOCK_MIN_ROWS ? most : BLOCK_MIN_ROWS;
     for (uint64_t done = 0; done < n_rows; done += block) {
         const uint64_t n = n_rows - done < block ? n_rows - done : block;
-        const uintptr_t ahead = (uintptr_t)block * (uintptr_t)stride; /* also behind the last one: more may be asked for in turn */
+        const uintptr_t ahead = (uintptr_t)block * (uintptr_t)stride; /* behind the last one, too: more may follow */
         add_block(moments, type, adds[level][type], rows + (int64_t)done * stride, stride, n, n_columns, ahead);
     }
 }
