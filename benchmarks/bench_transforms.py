@@ -63,7 +63,7 @@ class Bytes(Gathered):
 
     def __init__(self, scale):
         table = np.random.default_rng(1).integers(0, 256, (int(400_000 * scale), 3072), dtype=np.uint8)
-        super().__init__(table, fb.Normalize(121.0, 58.0), 64)
+        super().__init__(table, fb.Normalize(121.0, 58.0), 256)
         four_times = np.repeat(np.random.default_rng(2).permutation(len(table)), 4)
         self.plain_stream = endless(fb.Loader(table, 4 * BATCH, sampler=four_times, threads=0, drop_last=True))
 
@@ -99,7 +99,7 @@ class Floats(Gathered):
 
     def __init__(self, scale):
         table = np.random.default_rng(1).normal(size=(int(2_000_000 * scale), 256)).astype(np.float32)
-        super().__init__(table, fb.Cast("bfloat16"), 128)
+        super().__init__(table, fb.Cast("bfloat16"), 512)
         settled = {"shuffle": True, "seed": 0, "threads": 0, "drop_last": True, "output": "torch"}
         self.stream = endless(fb.Loader(table, BATCH, transforms=fb.Cast("bfloat16"), **settled))
         self.with_rows = fb.Loader(table, BATCH, transforms=fb.Cast("bfloat16"), rows=True, **settled)
@@ -126,7 +126,7 @@ class SmallImages(Gathered):
     def __init__(self, scale):
         table = np.random.default_rng(1).integers(0, 256, (int(100_000 * scale), 32, 32, 3), dtype=np.uint8)
         transforms = [fb.Layout("NHWC", "NCHW"), fb.RandomCrop(32, padding=4), fb.RandomFlip(), fb.Normalize(MEAN, STD)]
-        super().__init__(table, transforms, 16)
+        super().__init__(table, transforms, 64)
         self.planes = self.tensor.permute(0, 3, 1, 2).contiguous()
         self.mean, self.scale = torch.from_numpy(MEAN)[:, None, None], torch.from_numpy(1 / STD)[:, None, None]
 
@@ -189,7 +189,7 @@ class LargeImages(Gathered):
     def __init__(self, scale):
         rng = np.random.default_rng(1)
         table = rng.integers(0, 256, (max(64, int(1_000 * scale)), 256, 256, 3), dtype=np.uint8)
-        super().__init__(table, fb.RandomResizedCrop(224), 4, batch=32)
+        super().__init__(table, fb.RandomResizedCrop(224), 8, batch=32)
         self.pictures = [Image.fromarray(image) for image in table]
 
     def refresh(self, contender):
