@@ -94,7 +94,6 @@ def train(images, labels):
 
 def main():
     torch.manual_seed(0)
-    torch.set_num_threads(1)  # so small a model gains little by more, and loses much where cores are shared
     with tempfile.TemporaryDirectory() as folder:
         photos, columns = Path(folder) / "photos", Path(folder) / "columns"
         write_tiles(photos)

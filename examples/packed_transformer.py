@@ -93,7 +93,6 @@ def logits_alone(model, ragged, packing):
 
 def main():
     torch.manual_seed(0)
-    torch.set_num_threads(1)  # so small a model gains little by more, and loses much where cores are shared
     paragraphs = load_paragraphs()
     training, held_out = ([paragraphs[i] for i in rows] for rows in fb.split(len(paragraphs), [0.9, 0.1], seed=0))
     ragged = fb.Ragged(training)

@@ -94,7 +94,6 @@ def train(reader, loader, test):
 
 def main():
     torch.manual_seed(0)
-    torch.set_num_threads(1)  # such small models gain little by more, and lose much where cores are shared
     tokens, labels = load_sentences()
     training, held_out = fb.split(len(labels), [0.8, 0.2], labels=labels.astype(int), seed=0)
     print(f"{len(labels)} sentences, {labels.mean():.2f} of them from NumPy")
