@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 import fastbatch as fb
-from fastbatch._native.image import MAX_SHRINK, N_RATIOS
+from fastbatch._native.cast import Cast
+from fastbatch._native.image import MAX_SHRINK, N_RATIOS, ImageColumn
 from fastbatch._native.random import derive, raw
 from fastbatch._native.resize import resize
+from fastbatch._native.simd import SUPPORTED
 from fastbatch.seeding import root_key
+from filling import filled
 from reference_geometry import IMAGE, below, changed, laid_out, pixels_first
 
 RNG = np.random.default_rng(0)
@@ -34,7 +37,7 @@ def rectangle(shape, seed, epoch, position, scale, ratio):
     return (height - h) // 2, (width - w) // 2, h, w
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW", "NHW"])
 @pytest.mark.parametrize("to", ["NHWC", "NCHW"])
 @pytest.mark.parametrize(
@@ -63,10 +66,83 @@ def test_parts_are_cut_out_resampled_mirrored_and_laid_out(dtype, layout, to, sh
             pixels = np.ascontiguousarray(pixels_first(x[row], layout))
             top, left, height, width = rectangle(shape, SEED, 0, position, scale, ratio)
             part = np.ascontiguousarray(pixels[top : top + height, left : left + width])
-            made = resize(part, (0, 0, width, height), size)
+            made = resize(part if dtype == "uint8" else part.astype("float32"), (0, 0, width, height), size).astype(
+                dtype
+            )
             wanted = laid_out(changed(made, SEED, 0, position, flips=flips, hole=hole), to)
+            assert image.dtype == dtype
             np.testing.assert_array_equal(image, wanted)
             position += 1
+
+
+def floats(n, *shape):
+    """float64 images in which other types round, each float16 at its own step."""
+    return RNG.standard_normal((n, *shape)) * 2.0 ** RNG.integers(-18, 6, (n, *shape))
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("written", [None, "float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("numbers", [False, True])
+def test_floats_are_resized_in_float32_then_cast(layout, dtype, written, numbers):
+    torch = pytest.importorskip("torch")
+    x = torch.from_numpy(floats(9, *((3, 40, 50) if layout == "NCHW" else (40, 50, 3)))).to(getattr(torch, dtype))
+    crop = [fb.Layout(layout), fb.RandomResizedCrop((7, 9)), fb.RandomFlip()]
+    more = [fb.Normalize([1, 2, 3], [4, 5, 6])] if numbers else []
+    cast = [fb.Cast(written)] if written else []
+    settled = {"seed": 3, "shuffle": True}
+    made = next(iter(fb.Loader(x, 9, transforms=[*crop, *more, *cast], **settled)))
+    also = next(iter(fb.Loader(x, 9, transforms=[*cast, *crop, *more], **settled)))
+    wanted = next(iter(fb.Loader(x.float(), 9, transforms=[*crop, *more, fb.Cast(written or dtype)], **settled)))
+    assert made.dtype == also.dtype == getattr(torch, written or dtype)
+    assert torch.equal(made, wanted)
+    assert torch.equal(also, wanted)
+
+
+@pytest.mark.parametrize("simd", SUPPORTED)
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(5, 4, 1), (30, 41, 3), (64, 70, 5)])
+def test_every_simd_path(simd, dtype, shape):
+    x = RNG.integers(0, 256, (6, *shape)).astype("u1") if dtype == "uint8" else floats(6, *shape)
+    if dtype == "bfloat16":  # no dtype of NumPy's: the upper halves of float32
+        source = (x.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+        x = (source.astype(np.uint32) << 16).view(np.float32)
+    else:
+        source = x.astype(dtype)
+    read = "uint8" if dtype == "uint8" else "float32"
+    pixel = np.zeros(shape[2], read)
+    ratios = np.geomspace(3 / 4, 4 / 3, N_RATIOS).astype(np.float32)
+    column = ImageColumn(
+        source, Cast(read, read, 12 * 10 * shape[2], simd=simd), np.dtype(read), row_shape=(12, 10, shape[2]),
+        dlpack_type=None, shape=shape, planar=(False, False), window=(12, 10), pad_pixel=pixel, hole_pixel=pixel,
+        resized=(dtype, 0.08, 1.0, ratios), simd=simd,
+    )  # fmt: skip
+    made = filled(column, len(x), key=root_key(SEED))
+    for position, image in enumerate(made):
+        top, left, height, width = rectangle(shape[:2], SEED, 0, position, (0.08, 1.0), (3 / 4, 4 / 3))
+        part = source[position] if dtype == "uint8" else x[position].astype(dtype if dtype == "float16" else "f4")
+        part = np.ascontiguousarray(part[top : top + height, left : left + width].astype(read))
+        np.testing.assert_array_equal(image, resize(part, (0, 0, width, height), (12, 10), level="baseline"))
+
+
+def test_what_the_column_cannot_resize_is_refused():
+    pixel, ratios = np.zeros(1, "f4"), np.geomspace(3 / 4, 4 / 3, N_RATIOS).astype(np.float32)
+
+    def make(source, cast, name):
+        return ImageColumn(
+            source, cast, np.dtype("f4"), row_shape=(4, 4, 1), dlpack_type=None, shape=(8, 8, 1), planar=(False, False),
+            window=(4, 4), pad_pixel=pixel, hole_pixel=pixel, resized=(name, 0.08, 1.0, ratios),
+        )  # fmt: skip
+
+    plain = Cast("float32", "float32", 16)
+    with pytest.raises(ValueError, match=r"must be aligned, of uint8, .*, float64, got int16, int16"):
+        make(np.zeros((2, 8, 8, 1), "i2"), plain, "int16")
+    with pytest.raises(ValueError, match=r"must be aligned, of uint8, .* got float32, [<>]f4"):
+        make(np.zeros((2, 8, 8, 1), np.dtype("f4").newbyteorder()), plain, "float32")
+    with pytest.raises(ValueError, match="images of float16 are not float32"):
+        make(np.zeros((2, 8, 8, 1), "f4"), plain, "float16")
+    with pytest.raises(ValueError, match="a cast from float64 does not read what is resized of float64"):
+        make(np.zeros((2, 8, 8, 1)), Cast("float64", "float32", 16), "float64")
 
 
 def test_as_pillow_resizes_to_within_a_level():
@@ -137,12 +213,17 @@ def test_arguments_that_cannot_be(make, error, match):
     ("x", "transforms", "error", "match"),
     [
         (
+            np.zeros((3, 8, 8, 3), np.dtype("f4").newbyteorder()),
+            fb.RandomResizedCrop(4),
+            TypeError,
+            "needs images of numbers of 1, 2, 4 or 8 bytes, got",
+        ),
+        (
             np.zeros((3, 8, 8, 3), "i2"),
             fb.RandomResizedCrop(4),
             TypeError,
-            r"data\['x'\]: .* or float32, got int16",
+            r"data\['x'\]: .* needs images of uint8, .*, float64, got int16",
         ),
-        (np.zeros((3, 8, 8)), fb.RandomResizedCrop(4), TypeError, "got float64"),
         (
             np.zeros((2, MAX_SHRINK + 1, 2), "u1"),
             fb.RandomResizedCrop(1),

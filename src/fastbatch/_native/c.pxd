@@ -389,12 +389,54 @@ cdef extern from "fb_image.h" nogil:
     uint64_t fb_image_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context)
 
 
+cdef extern from "fb_resize.h" nogil:
+    enum:
+        FB_RESIZE_LINES
+        FB_RESIZE_MAX_SHRINK
+
+    enum fb_pixel:
+        FB_PIXEL_U8
+        FB_PIXEL_F32
+        FB_PIXEL_F16
+        FB_PIXEL_BF16
+        FB_PIXEL_F64
+
+    size_t fb_pixel_nbytes(fb_pixel kind)
+
+    ctypedef struct fb_resize:
+        size_t height
+        size_t width
+        size_t channels
+        int64_t stride
+        double left
+        double top
+        double right
+        double bottom
+        size_t out_height
+        size_t out_width
+        int flip
+        int planar
+        fb_pixel source
+        fb_pixel result
+
+    ctypedef struct fb_resize_tile:
+        size_t x
+        size_t n_pixels
+        size_t channel
+        size_t n_channels
+
+    void fb_resize_begin(fb_resize_tile *tile, const fb_resize *resize)
+    int fb_resize_next(fb_resize_tile *tile)
+    const void *fb_resize_lines(fb_resize_tile *tile, fb_simd level, const void *image, size_t y)
+
+
 cdef extern from "fb_resized.h" nogil:
     enum:
         FB_RESIZED_RATIOS
 
     ctypedef struct fb_resized_column:
         fb_image_column image
+        fb_pixel pixel
         fb_simd level
         double least_area
         double most_area
@@ -564,39 +606,3 @@ cdef extern from "fb_packed_rows.h" nogil:
 cdef extern from "fb_index.h" nogil:
     size_t fb_check_rows(const void *index, size_t item_nbytes, int is_signed, size_t n, uint64_t n_rows, int wide,
                          void *out)
-
-
-cdef extern from "fb_resize.h" nogil:
-    enum:
-        FB_RESIZE_LINES
-        FB_RESIZE_MAX_SHRINK
-
-    enum fb_pixel:
-        FB_PIXEL_U8
-        FB_PIXEL_F32
-
-    ctypedef struct fb_resize:
-        size_t height
-        size_t width
-        size_t channels
-        int64_t stride
-        double left
-        double top
-        double right
-        double bottom
-        size_t out_height
-        size_t out_width
-        int flip
-        int planar
-        fb_pixel source
-        fb_pixel result
-
-    ctypedef struct fb_resize_tile:
-        size_t x
-        size_t n_pixels
-        size_t channel
-        size_t n_channels
-
-    void fb_resize_begin(fb_resize_tile *tile, const fb_resize *resize)
-    int fb_resize_next(fb_resize_tile *tile)
-    const void *fb_resize_lines(fb_resize_tile *tile, fb_simd level, const void *image, size_t y)

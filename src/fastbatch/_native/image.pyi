@@ -8,6 +8,7 @@ from fastbatch._native.column import Column
 
 MAX_CHANNELS: Final[int]
 MAX_SHRINK: Final[int]
+RESIZABLE: Final[dict[str, int]]
 N_RATIOS: Final[int]
 
 @final
@@ -30,7 +31,7 @@ class ImageColumn(Column):
         hole: int = 0,
         pad_pixel: npt.NDArray[Any],
         hole_pixel: npt.NDArray[Any],
-        resized: tuple[float, float, npt.NDArray[np.float32]] | None = None,
+        resized: tuple[str, float, float, npt.NDArray[np.float32]] | None = None,
         blocking: bool = False,
         simd: str | None = None,
     ) -> Self: ...

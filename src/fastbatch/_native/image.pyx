@@ -8,8 +8,9 @@ from libc.stdint cimport uint64_t
 
 from fastbatch._native.array cimport require_plain, rows_are_contiguous
 from fastbatch._native.c cimport (
-    FB_MAX_CHANNELS, FB_PAD_REFLECT, FB_PAD_ZERO, FB_RESIZE_MAX_SHRINK, FB_RESIZED_RATIOS, fb_image_column,
-    fb_image_fill, fb_pixels_begin, fb_resized_column, fb_resized_fill, fb_simd
+    FB_MAX_CHANNELS, FB_PAD_REFLECT, FB_PAD_ZERO, FB_PIXEL_BF16, FB_PIXEL_F16, FB_PIXEL_F32, FB_PIXEL_F64, FB_PIXEL_U8,
+    FB_RESIZE_MAX_SHRINK, FB_RESIZED_RATIOS, fb_image_column, fb_image_fill, fb_pixel, fb_pixel_nbytes,
+    fb_pixels_begin, fb_resized_column, fb_resized_fill, fb_simd
 )
 from fastbatch._native.cast cimport Cast
 from fastbatch._native.column cimport Column, source_of
@@ -21,6 +22,10 @@ MAX_CHANNELS = FB_MAX_CHANNELS
 
 #: How many times smaller an image may become, along each axis.
 MAX_SHRINK = FB_RESIZE_MAX_SHRINK
+
+#: What images that are resized are made of, by name: uint8 stays that, all else is resized in float32.
+RESIZABLE = {"uint8": FB_PIXEL_U8, "float16": FB_PIXEL_F16, "bfloat16": FB_PIXEL_BF16, "float32": FB_PIXEL_F32,
+             "float64": FB_PIXEL_F64}
 
 #: Proportions of a rectangle that are told apart.
 N_RATIOS = FB_RESIZED_RATIOS
@@ -43,7 +48,7 @@ cdef class ImageColumn(Column):
     source : ndarray of shape (n, ...)
         Each row contiguous, of height x width x channels elements.
     cast : Cast
-        Of the elements as they lie in the slot.
+        Of the elements as they lie in the slot; where they are resized, of what they are then.
     dtype, row_shape, dlpack_type
         Of the slot.
     shape : tuple of (height, width, channels)
@@ -64,9 +69,9 @@ cdef class ImageColumn(Column):
         Side of the square, at a random place, that becomes `hole_pixel`.
     pad_pixel, hole_pixel : ndarray of (channels,)
         Elements as they are written.
-    resized : tuple of (float, float, float32 of shape (N_RATIOS,)), optional
-        A random rectangle becomes the window: the least and the most of the image's area that it has, and how wide it
-        may be for its height, rising. Not with a place or padding; of uint8 or float32.
+    resized : tuple of (str, float, float, float32 of shape (N_RATIOS,)), optional
+        A random rectangle becomes the window: what the source's elements are, of RESIZABLE; the least and the most of
+        the image's area that it has, and how wide it may be for its height, rising. Not with a place or padding.
     blocking : bool
         The source is a file mapped into memory.
     simd : str, optional
@@ -86,7 +91,7 @@ cdef class ImageColumn(Column):
         require_plain(source, "source")
         if source.ndim == 0 or not rows_are_contiguous(source):
             raise ValueError("source must have rows, each of them contiguous")
-        cast.require_types(source.dtype, dtype)
+        cast.require_types(source.dtype if resized is None else np.dtype(cast.readable), dtype)
         self.source = source
         self.cast = cast
         self.pad_pixel, self.hole_pixel = pad_pixel, hole_pixel
@@ -100,7 +105,7 @@ cdef class ImageColumn(Column):
             raise ValueError(f"images must have pixels, and 1 to {FB_MAX_CHANNELS} channels, got {shape}")
         if max(shape) >= 2**24 or padding >= 2**24:
             raise ValueError(f"images must have less than 2**24 pixels along an axis, got {shape}, padding {padding}")
-        if image.height * image.width * image.n_channels * cast.native.from_nbytes != image.source.row_nbytes:
+        if image.height * image.width * image.n_channels * <size_t>source.dtype.itemsize != image.source.row_nbytes:
             raise ValueError(f"images of {shape} do not fit rows of shape {(<object>source).shape[1:]}")
         if reflect and padding >= min(image.height, image.width):
             raise ValueError(f"padding that reflects must be below the size of the image, {shape[:2]}, got {padding}")
@@ -109,8 +114,8 @@ cdef class ImageColumn(Column):
         if max(window) >= 2**24 or max(image.top, image.left) >= <size_t>2**25:
             raise ValueError(f"a window must have less than 2**24 pixels along an axis, got {window}, at {place}")
         if resized is not None:
-            least, most, ratios = resized
-            self.take_resized(least, most, ratios)
+            pixel, least, most, ratios = resized
+            self.take_resized(pixel, least, most, ratios)
         elif (image.out_height == 0 or image.out_width == 0
                 or image.top + image.out_height > image.height + 2 * padding
                 or image.left + image.out_width > image.width + 2 * padding):
@@ -151,10 +156,17 @@ cdef class ImageColumn(Column):
         pixels = written.reshape(n_channels, -1).T if self.storage.image.to_planar else written.reshape(-1, n_channels)
         return pixels.tobytes() == self.pad_pixel.tobytes() * len(pixels)
 
-    cdef int take_resized(self, double least, double most, cnp.ndarray ratios) except -1:
+    cdef int take_resized(self, str pixel, double least, double most, cnp.ndarray ratios) except -1:
         cdef fb_image_column *image = &self.storage.image
-        if self.source.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or not self.source.flags.aligned:
-            raise ValueError(f"images that are resized must be aligned uint8 or float32, got {self.source.dtype}")
+        cdef cnp.dtype dtype = self.source.dtype
+        if pixel not in RESIZABLE or not self.source.flags.aligned or not dtype.isnative:
+            raise ValueError(f"images that are resized must be aligned, of {', '.join(RESIZABLE)}, got {pixel}, "
+                             f"{dtype}")
+        self.storage.pixel = <fb_pixel><int>RESIZABLE[pixel]
+        if fb_pixel_nbytes(self.storage.pixel) != <size_t>dtype.itemsize:
+            raise ValueError(f"images of {pixel} are not {dtype}")
+        if self.cast.readable != ("uint8" if pixel == "uint8" else "float32"):
+            raise ValueError(f"a cast from {self.cast.readable} does not read what is resized of {pixel}")
         if image.padding > 0 or not 0 < least <= most <= 1:
             raise ValueError(f"a rectangle must have from 0 to 1 of an unpadded image, got {least} to {most}")
         if ratios.dtype != np.float32 or (<object>ratios).shape != (N_RATIOS,) or not cnp.PyArray_ISCARRAY_RO(ratios) \

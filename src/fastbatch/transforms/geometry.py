@@ -46,7 +46,7 @@ class Geometry:
         How probably an image is mirrored, and turned upside down.
     hole : int
         Side of a square that is covered; 0: none.
-    resized : tuple of (float, float, float32 array), or None
+    resized : tuple of (str, float, float, float32 array), or None
         Which rectangles become the window; see `ImageColumn`.
     done : dict of str to object
         What was asked for so far, and by which transform.
@@ -78,7 +78,7 @@ class Geometry:
         self.padding, self.reflect = 0, False
         self.flips = [0.0, 0.0]
         self.hole = 0
-        self.resized: tuple[float, float, npt.NDArray[np.float32]] | None = None
+        self.resized: tuple[str, float, float, npt.NDArray[np.float32]] | None = None
         self.done: dict[str, object] = {}
         # What was done with the numbers before the padding, and the hole, were asked for: there they are 0.
         self.padded_after: tuple[Numbers, Numbers] | None = None

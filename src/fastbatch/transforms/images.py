@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbatch._native.image import MAX_SHRINK, N_RATIOS
+from fastbatch._native.image import MAX_SHRINK, N_RATIOS, RESIZABLE
 from fastbatch.transforms.arguments import as_integer, as_number
 from fastbatch.transforms.geometry import LAYOUTS, Geometry, geometry_of
 from fastbatch.transforms.rows import Rows
@@ -119,10 +119,11 @@ class RandomResizedCrop:
 
     Notes
     -----
-    Bilinear, with antialiasing: as Pillow resizes what was cut out, to within one level of uint8. Images are uint8, or
-    float32 of finite numbers; uint8 is rounded to whole levels. As in torchvision, ten parts are drawn before the
-    largest one in the middle that has allowed proportions is taken. Drawn from the Loader's seed, the epoch and the
-    row's position in it.
+    Bilinear, with antialiasing: as Pillow resizes what was cut out, to within one level of uint8. Images are uint8,
+    which is rounded to whole levels, or float16, bfloat16, float32 or float64 of numbers that are finite in float32:
+    these are resized in float32, then written as they were, or as `Cast` says. As in torchvision, ten parts are drawn
+    before the largest one in the middle that has allowed proportions is taken. Drawn from the Loader's seed, the epoch
+    and the row's position in it.
 
     References
     ----------
@@ -144,8 +145,8 @@ class RandomResizedCrop:
         """Let parts of the images be resampled."""
         geometry = geometry_of(rows, self)
         geometry.once(self, "crop", rows.path)
-        if rows.readable not in ("uint8", "float32"):
-            raise TypeError(f"{rows.path}: {self!r} needs images of uint8 or float32, got {rows.readable}")
+        if rows.readable not in RESIZABLE:
+            raise TypeError(f"{rows.path}: {self!r} needs images of {', '.join(RESIZABLE)}, got {rows.readable}")
         height, width = geometry.shape[:2]
         if height > MAX_SHRINK * self.size[0] or width > MAX_SHRINK * self.size[1]:
             raise ValueError(
@@ -153,7 +154,10 @@ class RandomResizedCrop:
             )
         # Rounded, so that no machine's logarithm shows.
         ratios = np.geomspace(*self.ratio, N_RATIOS).astype(np.float32)
-        geometry.resized = (*self.scale, ratios)
+        geometry.resized = (rows.readable, *self.scale, ratios)
+        if rows.readable != "uint8":
+            rows.writable = rows.written
+            rows.readable = "float32"  # what is resized is cast
         geometry.window = self.size
         geometry.update(rows)
 

@@ -54,7 +54,7 @@ class Rows:
     channel_run : int
         Elements that follow each other in one channel.
     readable : str
-        The type of the source's elements.
+        The type of the elements that are cast: the source's, unless these are resized before.
     writable : str or None
         The type that is asked for. None: that of the source, unless it is an integer one and there is arithmetic.
     affine : tuple of 2 arrays, or None
@@ -162,7 +162,7 @@ class Rows:
 
     def element_type(self) -> tuple[np.dtype[Any], tuple[int, int, int] | None]:
         """What is written, as NumPy and as DLPack call it."""
-        if self.written == self.readable:
+        if self.written == name_of_type(self.dtype, self.dlpack_type):
             return self.dtype, self.dlpack_type or dlpack_type_of(self.dtype)
         return element_type(self.written, self.framework, self.path)
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "fb_half.h"
+
 /* A mean is p0 + w1 * (p1 - p0) + w2 * (p2 - p0) + ..., which is exact where all of them are equal.
  *
  * First come the lines that are means of lines of the image, then the pixels that are means of theirs. For these the
@@ -10,6 +12,11 @@
 enum { LINES = FB_RESIZE_LINES, ELEMENTS = FB_RESIZE_ELEMENTS, TOGETHER = FB_TAPS_TOGETHER };
 
 enum { VECTOR = 16 }; /* elements of a line that are read at once */
+
+size_t fb_pixel_nbytes(enum fb_pixel kind) {
+    static const size_t nbytes[] = {1, 4, 2, 2, 8}; /* by fb_pixel */
+    return nbytes[kind];
+}
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
@@ -105,13 +112,19 @@ int fb_resize_next(fb_resize_tile *tile) {
  * ------------------------------------------------------------------------------------------------------------------ */
 
 FB_INLINE float element(enum fb_pixel kind, const void *line, size_t i) {
-    return kind == FB_PIXEL_U8 ? (float)((const uint8_t *)line)[i] : ((const float *)line)[i];
+    switch (kind) {
+    case FB_PIXEL_U8: return (float)((const uint8_t *)line)[i];
+    case FB_PIXEL_F16: return fb_float_of_half(((const uint16_t *)line)[i]);
+    case FB_PIXEL_BF16: return fb_float_of_bfloat(((const uint16_t *)line)[i]);
+    case FB_PIXEL_F64: return (float)((const double *)line)[i];
+    default: return ((const float *)line)[i];
+    }
 }
 
 /* Differences of bytes are exact either way; as integers they take one conversion. */
 FB_INLINE float difference(enum fb_pixel kind, const void *line, const void *base, size_t i) {
     if (kind == FB_PIXEL_U8) return (float)((int)((const uint8_t *)line)[i] - (int)((const uint8_t *)base)[i]);
-    return ((const float *)line)[i] - ((const float *)base)[i];
+    return element(kind, line, i) - element(kind, base, i);
 }
 
 /* Taps first, ..., first + n - 1 of a mean of lines, and before them the one that is the base if first is 1. */
@@ -146,7 +159,7 @@ FB_INLINE void mix_lines(enum fb_pixel kind, const char *base, int64_t stride, s
 FB_INLINE void fill_line(fb_resize_tile *tile, enum fb_pixel kind, const char *image, size_t y,
                          float *FB_RESTRICT out) {
     const fb_resize *resize = tile->resize;
-    const size_t item = kind == FB_PIXEL_U8 ? 1 : sizeof(float);
+    const size_t item = fb_pixel_nbytes(kind);
     float *weights = tile->columns; /* nothing else is there yet */
     size_t first;
     const size_t n_taps = fb_taps_of(&tile->down, y, &first);
@@ -236,10 +249,14 @@ FB_INLINE const void *fill_lines(fb_resize_tile *tile, const char *image, size_t
     float *lines = tile->lines, *columns = tile->columns;
     for (size_t line = 0; line < LINES; ++line) {
         const size_t place = smaller(y + line, resize->out_height - 1);
-        if (resize->source == FB_PIXEL_U8)
-            fill_line(tile, FB_PIXEL_U8, image, place, lines + line * ELEMENTS);
-        else
-            fill_line(tile, FB_PIXEL_F32, image, place, lines + line * ELEMENTS);
+        float *out = lines + line * ELEMENTS;
+        switch (resize->source) { /* a loop of each, by a constant */
+        case FB_PIXEL_U8: fill_line(tile, FB_PIXEL_U8, image, place, out); break;
+        case FB_PIXEL_F16: fill_line(tile, FB_PIXEL_F16, image, place, out); break;
+        case FB_PIXEL_BF16: fill_line(tile, FB_PIXEL_BF16, image, place, out); break;
+        case FB_PIXEL_F64: fill_line(tile, FB_PIXEL_F64, image, place, out); break;
+        default: fill_line(tile, FB_PIXEL_F32, image, place, out);
+        }
     }
     transpose(lines, n, columns);
     for (size_t i = n * LINES; i < tile->end * LINES; ++i) columns[i] = 0;

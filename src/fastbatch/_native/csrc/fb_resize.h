@@ -18,7 +18,9 @@ enum { FB_RESIZE_ELEMENTS = 1024, FB_RESIZE_PIXELS = 512, FB_RESIZE_WEIGHTS = 10
 /* How many times smaller the result may be along each axis: each of its pixels is made of at most 2 * 511 + 1. */
 enum { FB_RESIZE_MAX_SHRINK = 511 };
 
-enum fb_pixel { FB_PIXEL_U8, FB_PIXEL_F32 };
+enum fb_pixel { FB_PIXEL_U8, FB_PIXEL_F32, FB_PIXEL_F16, FB_PIXEL_BF16, FB_PIXEL_F64 };
+
+size_t fb_pixel_nbytes(enum fb_pixel kind);
 
 typedef struct fb_resize {
     size_t height, width, channels;  /* of the image, (height, width, channels); none is 0 */
@@ -27,7 +29,9 @@ typedef struct fb_resize {
     size_t out_height, out_width;    /* of the result; not 0 */
     int flip;                        /* whether it is mirrored, left to right */
     int planar;                      /* whether its lines are (channels, pixels), not (pixels, channels) */
-    enum fb_pixel source, result;    /* elements of image and result; uint8, rounded half up, is made only of uint8 */
+    /* Elements of image and result. The result is float32, of whatever image: what that holds is made float32 as it is
+     * read. Or uint8, rounded half up, of uint8 only. */
+    enum fb_pixel source, result;
 } fb_resize;
 
 /* 39 KB. */
@@ -53,7 +57,7 @@ int fb_resize_next(fb_resize_tile *tile);
 
 /* Lines y, y + 1, ... of the tile, as many as there are up to FB_RESIZE_LINES, each right behind the one before:
  * (lines, n_pixels, n_channels), or (lines, n_channels, n_pixels) where planar. They lie in the tile until the next call.
- * `image` may be another one at each call: the planes of one take turns. It is aligned, and finite where it is float.
+ * `image` may be another one at each call: the planes of one take turns. It is aligned, and finite in float32 where it is float.
  *
  * The bits are the same at every level, and mirrored exactly in a mirrored result; where all pixels are equal they stay
  * what they are. */

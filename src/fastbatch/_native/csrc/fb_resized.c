@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "fb_random.h"
-#include "fb_resize.h"
 #include "fb_walk.h"
 
 /* Rectangles that are drawn before the largest one in the middle is taken. */
@@ -84,7 +83,7 @@ static void write_lines(const fb_resized_column *resized, const fb_view *seen, c
 static void write_image(const fb_resized_column *resized, const fb_view *seen, const rectangle *from, const char *source,
                         char *out) {
     const fb_image_column *image = &resized->image;
-    const size_t nbytes = image->cast.from_nbytes;
+    const size_t nbytes = fb_pixel_nbytes(resized->pixel);
     const size_t step = image->is_planar ? nbytes : image->n_channels * nbytes, line = image->width * step;
     fb_resize resize;
     /* The rectangle is cut out first: nothing beside it counts. */
@@ -99,7 +98,8 @@ static void write_image(const fb_resized_column *resized, const fb_view *seen, c
     resize.out_width = image->out_width;
     resize.flip = seen->mirrored;
     resize.planar = image->to_planar;
-    resize.source = resize.result = nbytes == 1 ? FB_PIXEL_U8 : FB_PIXEL_F32;
+    resize.source = resized->pixel;
+    resize.result = resized->pixel == FB_PIXEL_U8 ? FB_PIXEL_U8 : FB_PIXEL_F32;
     const char *corner = source + from->top * line + from->left * step;
     const size_t n_planes = image->is_planar ? image->n_channels : 1;
     fb_resize_tile tile;
