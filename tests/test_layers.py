@@ -24,7 +24,7 @@ LAYERS = {
     "progress": 1,
     "spans": 1,
     "picking": 1,
-    "native_column": 1,
+    "native_column": 2,  # knows what delivery calls bfloat16
     "delivery": 1,
     "seeding": 1,
     "samplers": 2,

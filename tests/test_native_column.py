@@ -182,6 +182,21 @@ def test_rows_of_any_dtype(lib, dtype):
     assert batch.tobytes() == bytes(batch.nbytes)
 
 
+def test_rows_of_bfloat16(lib):
+    torch = pytest.importorskip("torch")
+    for dtype in ("bfloat16", torch.bfloat16):
+        column = fb.NativeColumn(lib.zeros, 5, dtype, (3,), state=np.array([6]))
+        (batch,) = fb.Loader(column, 5, output="torch")
+        assert torch.equal(batch, torch.zeros(5, 3, dtype=torch.bfloat16))
+        ml_dtypes = pytest.importorskip("ml_dtypes")
+        for held in (column, fb.NativeColumn(lib.zeros, 5, ml_dtypes.bfloat16, (3,), state=np.array([6]))):
+            (batch,) = fb.Loader(held, 5)
+            assert batch.dtype == ml_dtypes.bfloat16
+            assert batch.tobytes() == bytes(30)
+            (batch,) = fb.Loader(held, 5, output="torch")
+            assert batch.dtype == torch.bfloat16
+
+
 def test_rows_of_no_bytes(lib):
     (batch,) = fb.Loader(fb.NativeColumn(lib.zeros, 5, np.float32, (0, 3), state=np.array([0])), 5)
     assert batch.shape == (5, 0, 3)

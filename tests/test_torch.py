@@ -65,11 +65,6 @@ def test_a_dtype_that_torch_lacks_is_refused_by_name(dtype):
     assert len(batch_of(source)) == len(ROWS)
 
 
-def test_bfloat16_has_no_place_in_numpy():
-    with pytest.raises(TypeError, match=r"data\[1\]: NumPy has no bfloat16"):
-        fb.Loader((make_tensor(torch.int8), make_tensor(torch.bfloat16)), 2, output="numpy")
-
-
 def test_each_column_of_mixed_data_follows_its_own_kind():
     array, tensor = batch_of((np.arange(10), torch.arange(10)))
     assert (type(array), type(tensor)) == (np.ndarray, torch.Tensor)

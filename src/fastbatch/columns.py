@@ -21,7 +21,7 @@ from fastbatch._native.structure import LEAF, Structure, flatten
 from fastbatch._native.take import take
 from fastbatch.concatenation import Concat
 from fastbatch.containers import opened
-from fastbatch.delivery import BFLOAT16, OUTPUTS, Source, is_array, source_of, wrapper_for
+from fastbatch.delivery import BFLOAT16, OUTPUTS, Source, element_type, is_array, source_of, wrapper_for
 from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
 from fastbatch.native_column import NativeColumn
 from fastbatch.packed import PackedPart, PackedRows
@@ -78,7 +78,7 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False, tr
         elif column.n_rows != n_rows:
             raise ValueError(f"columns differ in length: {paths[0]} has {n_rows} rows, {path} has {column.n_rows}")
         if framework == "numpy" and column.dlpack_type == BFLOAT16 and column.dtype.kind in "iu":
-            raise TypeError(f"{path}: NumPy has no bfloat16; use output='torch', or convert the data")
+            column.hold_as(element_type("bfloat16", framework, path)[0])
         columns.append(column)
         framework, wrap = _wrap_in(framework, column, needed=not isinstance(leaf, Part) or leaf.is_users)
         wraps.append(wrap)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbatch._native import native
+from fastbatch.delivery import BFLOAT16
 
 # What fastbatch_fill takes and returns; an integer is one of 64 bits.
 RESULT, ARGUMENTS = "integer", ["pointer", "pointer", "integer", "pointer", "integer", "integer", "integer"]
@@ -48,7 +49,7 @@ class NativeColumn:
     n_rows : int
         How many there are; those that nobody holds count too.
     dtype : dtype
-        Of the elements that it writes.
+        Of the elements that it writes; also "bfloat16", which NumPy has by ml_dtypes only.
     row_shape : tuple of int
         Of one row that it writes.
     state : array, cffi pointer or int, optional
@@ -113,13 +114,15 @@ class NativeColumn:
         keep: object = None,
         name: str | None = None,
     ) -> None:
+        held, dlpack_type = _element_type(dtype)
         self.column = native.NativeColumn(
             _address_of_function(fill),
             _address_of_state(state),
             n_rows,
-            dtype,
+            held,
             row_shape,
             name=str(getattr(fill, "__name__", "")) if name is None else name,
+            dlpack_type=dlpack_type,
             kept=(fill, state, keep),
         )
         self.fill, self.state, self.keep = fill, state, keep
@@ -140,6 +143,14 @@ class NativeColumn:
             f"a {type(self).__name__} cannot be pickled, because the address of a function means nothing in another "
             "process: say in __reduce__ of a subclass how to make it anew"
         )
+
+
+def _element_type(dtype: Any) -> tuple[Any, tuple[int, int, int] | None]:
+    """What holds elements of a dtype, and DLPack's type where that is not what they are."""
+    if str(dtype) in ("bfloat16", "torch.bfloat16"):
+        return np.dtype(np.uint16), BFLOAT16
+    dtype = np.dtype(dtype)
+    return dtype, BFLOAT16 if dtype.name == "bfloat16" else None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -61,6 +61,12 @@ cdef class Column:
         """About how many bytes a batch of n rows takes."""
         return n * self.row_nbytes
 
+    def hold_as(self, cnp.dtype dtype not None):
+        """Let NumPy hold the slot's elements as another dtype of as many bytes, from the next engine on."""
+        if self.dtype is None or dtype.itemsize != self.dtype.itemsize or dtype.hasobject or not dtype.isnative:
+            raise ValueError(f"elements of {self.dtype} cannot be held as {dtype}")
+        self.dtype = dtype
+
 
 @cython.final
 @cython.no_gc_clear

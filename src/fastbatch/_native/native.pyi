@@ -21,5 +21,6 @@ class NativeColumn(Column):
         row_shape: Sequence[int],
         *,
         name: str,
+        dlpack_type: tuple[int, int, int] | None = None,
         kept: object = None,
     ) -> Self: ...

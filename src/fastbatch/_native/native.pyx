@@ -58,6 +58,8 @@ cdef class NativeColumn(Column):
         That there are.
     dtype, row_shape
         Of the slot.
+    dlpack_type : tuple, optional
+        Where the elements are not what the dtype says.
     name : str
         For messages.
     kept : object
@@ -67,7 +69,7 @@ cdef class NativeColumn(Column):
     cdef fb_native_column storage
     cdef PyObject *kept  # unseen by the garbage collector, which would empty it while a thread calls the function
 
-    def __cinit__(self, function, state, n_rows, dtype, row_shape, *, str name not None, kept=None):
+    def __cinit__(self, function, state, n_rows, dtype, row_shape, *, str name not None, dlpack_type=None, kept=None):
         self.storage.function = <fastbatch_fill><uintptr_t>checked_address(function, "fill")
         self.storage.state = <const void *><uintptr_t>(0 if state is None else checked_address(state, "state"))
         self.n_rows = operator.index(n_rows)
@@ -78,7 +80,7 @@ cdef class NativeColumn(Column):
         row_nbytes = self.dtype.itemsize * math.prod(self.row_shape)
         if row_nbytes >= MAX_ROW_NBYTES:
             raise ValueError(f"a row must be smaller than 2**48 bytes, got {row_nbytes}")
-        self.dlpack_type = dlpack_type_of(self.dtype)
+        self.dlpack_type = dlpack_type_of(self.dtype) if dlpack_type is None else dlpack_type
         self.blocking = True
         self.kernel = " ".join(["written by the user's function", *([name] if name else []), f"at {function:#x}"])
         Py_INCREF(kept)

@@ -38,7 +38,7 @@ def check_numbers(sources: tuple[Source, ...], path: str) -> None:
         They are not.
     """
     for source in sources:
-        if source.array.dtype.kind not in NUMBERS:
+        if source.array.dtype.kind not in NUMBERS and source.dlpack_type != BFLOAT16:
             raise TypeError(f"{path} must be numbers, got dtype {source.array.dtype}")
 
 
