@@ -248,6 +248,38 @@ def test_a_list_of_arrays():
     assert_batch(next(iter(fb.Loader(fb.Ragged(tuple(frames)), 2))), padded(frames, frames[0]))
 
 
+@given(lists=st.lists(st.lists(st.integers(-(2**40), 2**40), max_size=5), min_size=1, max_size=6).filter(any))
+def test_a_list_of_lists(lists):
+    (batch,) = loader = fb.Loader(fb.Ragged(lists, layout="packed"), len(lists))
+    assert batch.values.dtype == np.int64
+    assert [part.tolist() for part in np.split(batch.values, batch.cu_seqlens[1:-1])] == lists
+    assert loader.explain().count("it is a list of lists") == 1
+
+
+@pytest.mark.parametrize(
+    ("lists", "dtype"),
+    [([[1, 2.5], (3,)], "f8"), ([[], [True]], "?"), ([[[1, 2], [3, 4]], [], [[5, 6]]], "i8"), (([1], [2j]), "c16")],
+)
+def test_lists_have_the_dtype_that_numpy_gives_all_of_them(lists, dtype):
+    (batch,) = fb.Loader(fb.Ragged(lists, layout="packed"), len(lists))
+    assert batch.values.dtype == dtype
+    assert np.array_equal(batch.values, np.array([element for row in lists for element in row]))
+    assert np.diff(batch.cu_seqlens).tolist() == [len(row) for row in lists]
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_paths_of_npy_files_are_mapped(tmp_path, kind):
+    values, offsets = np.arange(50.0).reshape(25, 2), np.array([0, 3, 25])
+    np.save(tmp_path / "values.npy", values)
+    np.save(tmp_path / "offsets.npy", offsets)
+    for at in (offsets, kind(tmp_path / "offsets.npy")):
+        loader = fb.Loader(fb.Ragged(kind(tmp_path / "values.npy"), at), 2)
+        assert_batch(next(iter(loader)), padded([values[:3], values[3:]], values))
+        assert "from a mapped file" in loader.explain()
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        fb.Ragged(kind(tmp_path / "nowhere.npy"), offsets)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Whoever fills, wherever it goes on
 # ---------------------------------------------------------------------------------------------------------------------
@@ -483,8 +515,10 @@ VALUES = np.arange(10, dtype=np.int32)
         ((VALUES, [0, 5, 3, 10]), {}, ValueError, "offsets must not decrease, got 3 behind 5: row 1 would end before"),
         ((VALUES, [0, 5, 11]), {}, ValueError, "within the values, of which there are 10: row 1 is from 5 to 11"),
         ((VALUES, [-1, 5]), {}, ValueError, "must lie within the values, of which there are 10: row 0 is from -1 to 5"),
-        ((VALUES, []), {}, TypeError, r"offsets must be integers on one axis, got float64 of shape \(0,\)"),
-        ((VALUES, np.zeros(0, int)), {}, ValueError, "offsets must be one more than rows, got none"),
+        ((VALUES, []), {}, ValueError, "offsets must be one more than rows, so one at least, got none"),
+        ((VALUES, [0.0]), {}, TypeError, r"offsets must be integers on one axis, got float64 of shape \(1,\)"),
+        ((VALUES, [[]]), {}, TypeError, r"offsets must be integers on one axis, got float64 of shape \(1, 0\)"),
+        ((VALUES, np.zeros(0, int)), {}, ValueError, "offsets must be one more than rows, so one at least, got none"),
         ((VALUES, [[0, 5]]), {}, TypeError, r"offsets must be integers on one axis, got int64 of shape \(1, 2\)"),
         ((VALUES, [0.0, 5.0]), {}, TypeError, "offsets must be integers on one axis, got float64"),
         ((VALUES, np.array([0, 2**63], np.uint64)), {}, ValueError, r"offsets must be below 2\*\*63"),
@@ -493,10 +527,18 @@ VALUES = np.arange(10, dtype=np.int32)
         ((VALUES.astype(object), [0, 5]), {}, TypeError, "values must be numbers, got dtype object"),
         ((np.ma.masked_array(VALUES), [0, 5]), {}, TypeError, "values must not be a masked array"),
         ((np.array(3), [0, 1]), {}, ValueError, "values must have an axis of elements, got a 0-d array"),
-        (("values.npy", [0, 1]), {}, TypeError, "values must be an array where there are offsets, got str"),
-        ((VALUES,), {}, TypeError, "values must come with offsets, or be a list of arrays, .*, got ndarray"),
+        (("values.txt", [0, 1]), {}, TypeError, "values must be an array, or the path of a .npy file, .* got str"),
+        (("values.npy",), {}, TypeError, "values must come with offsets, .* got str"),
+        ((VALUES,), {}, TypeError, "must come with offsets, or be a list of arrays or of lists, .*, got ndarray"),
         (([],), {}, ValueError, "values must hold a row at least"),
-        (([VALUES, [1, 2]],), {}, TypeError, "values must be a list of arrays, got list as row 1"),
+        (([VALUES, [1, 2]],), {}, TypeError, "must be a list of arrays, or of lists of numbers, got list as row 1"),
+        (([[1], VALUES],), {}, TypeError, "must be a list of arrays, or of lists of numbers, got list as row 0"),
+        (([1, 2],), {}, TypeError, "must be a list of arrays, or of lists of numbers, got int as row 0"),
+        (([[], []],), {}, ValueError, "values must hold an element at least, whose dtype is that of all"),
+        (([[1, [2]], [3]],), {}, ValueError, "values must have elements of one shape: "),
+        (([[[1, 2]], [[3]]],), {}, ValueError, "values must have elements of one shape: "),
+        (([["a"], ["bc"]],), {}, TypeError, "values must be numbers, got dtype <U2"),
+        (([[1, None]],), {}, TypeError, "values must be numbers, got dtype object"),
         (([VALUES, VALUES.astype("f4")],), {}, ValueError, "one kind, got float32 .* in row 1 and int32 .* in row 0"),
         (([VALUES, VALUES.reshape(5, 2)],), {}, ValueError, r"elements of one kind, got int32 \(2,\) in row 1"),
         (([VALUES, np.array(3, np.int32)],), {}, ValueError, "with an axis of elements, row 1 is 0-d"),

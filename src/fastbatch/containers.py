@@ -12,6 +12,7 @@ import numpy as np
 from fastbatch.concatenation import Concat
 from fastbatch.delivery import Source
 from fastbatch.delivery.arrow import array_of, refuse_nulls
+from fastbatch.mapped_files import open_npy
 from fastbatch.picking import Picked
 from fastbatch.ragged import Ragged
 from fastbatch.ragged.sources import lists_of
@@ -87,13 +88,10 @@ def _parts(parts: list[Any]) -> Any:
 
 def _open_file(name: str | os.PathLike[str], path: str) -> Any:
     """A .npy file mapped, a .npz file read; another path as it is."""
-    suffix = os.path.splitext(os.fspath(name))[1]
-    if suffix == ".npy":
-        return np.load(name, mmap_mode="r")
-    if suffix == ".npz":
+    if os.path.splitext(os.fspath(name))[1] == ".npz":
         with np.load(name) as arrays:
             return dict(arrays)
-    return name
+    return open_npy(name)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -198,6 +196,20 @@ def _open_zarr(data: Any, path: str) -> Any:
     return Source(np.asarray(data[...]), "numpy", copied="zarr holds it in compressed chunks")
 
 
+def _open_awkward(data: Any, path: str) -> Any:
+    from awkward import Array
+
+    from fastbatch.ragged.awkward import array_of_awkward, columns_of_awkward
+
+    if not isinstance(data, Array):
+        return data
+    columns = columns_of_awkward(data)
+    if columns is not None:
+        return {name: _open_awkward(column, f"{path}[{name!r}]") for name, column in columns.items()}
+    array = array_of_awkward(data, path)
+    return Ragged.of(lists_of(data, path), path=path) if array is None else array
+
+
 def _open_torch(data: Any, path: str) -> Any:
     """The datasets of torch.utils.data that hold tensors."""
     if hasattr(data, "tensors") and isinstance(data.tensors, tuple):
@@ -230,4 +242,5 @@ OPENERS: dict[str, Callable[[Any, str], Any]] = {
     "xarray": _open_xarray,
     "zarr": _open_zarr,
     "torch": _open_torch,
+    "awkward": _open_awkward,
 }

@@ -50,6 +50,19 @@ class MappedFile:
             )
 
 
+def open_npy(name: Any) -> Any:
+    """A .npy file, mapped into memory, where `name` is the path of one; anything else as it is.
+
+    Raises
+    ------
+    OSError, ValueError
+        It cannot be read, or mapped.
+    """
+    if isinstance(name, (str, os.PathLike)) and os.path.splitext(os.fspath(name))[1] == ".npy":
+        return np.load(name, mmap_mode="r")
+    return name
+
+
 def mapped_file(array: np.ndarray) -> MappedFile | None:
     """The file that an array's bytes lie in; None for other memory, anonymous maps, devices and arrays without bytes.
 

@@ -257,6 +257,31 @@ def test_awkward_arrays_of_lists():
         assert np.array_equal(batch.values, frames)
 
 
+def test_awkward_arrays_as_data():
+    lists, numbers, frames = [[1.0, 2.0], [3.0], [4.0, 5.0]], np.arange(3), np.arange(12.0).reshape(3, 2, 2)
+    records = awkward.zip({"lists": awkward.Array(lists), "n": awkward.Array(numbers)}, depth_limit=1)
+    data = {
+        "lists": awkward.Array(lists),
+        "numbers": awkward.Array(numbers),
+        "frames": awkward.from_numpy(frames),
+        "regular": awkward.from_numpy(frames, regulararray=True),
+        "words": awkward.Array(["a", "bc", "d"]),
+        "records": records[[2, 0, 1]],
+    }
+    (batch,) = fb.Loader(data, 3)
+    for made, rows in ((batch["lists"], lists), (batch["records"]["lists"], [lists[2], *lists[:2]])):
+        assert [row[:n].tolist() for row, n in zip(made.values, made.lengths, strict=True)] == rows
+    assert np.array_equal(batch["numbers"], numbers)
+    assert np.array_equal(batch["records"]["n"], [2, 0, 1])
+    assert np.array_equal(batch["frames"], frames)
+    assert np.array_equal(batch["regular"], frames)
+    assert batch["words"].tolist() == ["a", "bc", "d"]
+    with pytest.raises(ValueError, match=r"data\['x'\] must have no nulls, got 1"):
+        fb.Loader({"x": awkward.Array([1, None])}, 2)
+    with pytest.raises(TypeError, match=r"data\['x'\] must have elements of one shape"):
+        fb.Loader({"x": awkward.Array([[[1], [2, 3]]])}, 2)
+
+
 @pytest.mark.parametrize(
     ("lists", "error", "said"),
     [

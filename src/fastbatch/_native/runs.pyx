@@ -45,7 +45,7 @@ cdef class Runs:
         self.starts = kept(starts, "offsets" if lengths is None else "starts")
         self.given_lengths = None if lengths is None else kept(lengths, "lengths")
         if lengths is None and len(self.starts) == 0:
-            raise ValueError("offsets must be one more than rows, got none")
+            raise ValueError("offsets must be one more than rows, so one at least, got none")
         if lengths is not None and len(self.starts) != len(self.given_lengths):
             raise ValueError(f"starts and lengths must be one for each row, got {len(self.starts)} and "
                              f"{len(self.given_lengths)}")
@@ -140,6 +140,8 @@ cdef inline const int64_t *data_of(cnp.ndarray numbers) noexcept:
 cdef object kept(object numbers, str name):
     """A private copy, as int64."""
     array = np.asarray(numbers)
+    if array.shape == (0,):  # of an empty list NumPy makes floats
+        array = array.astype(np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers on one axis, got {array.dtype} of shape {array.shape}")
     if array.dtype == np.uint64 and array.max(initial=0) > INT64_MAX:

@@ -12,7 +12,7 @@ from fastbatch._native.column import Column
 from fastbatch._native.ragged import BoundsColumn, LengthsColumn, MaskColumn, PackedColumn, PaddedColumn
 from fastbatch._native.runs import Runs
 from fastbatch.delivery import is_array, source_of
-from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file
+from fastbatch.mapped_files import MappedFile, is_file_backed, mapped_file, open_npy
 from fastbatch.ragged.options import Options, check_options
 from fastbatch.ragged.sources import Lists, as_elements, lists_of
 from fastbatch.ragged.values import Written, check_numbers, pad_item
@@ -66,11 +66,12 @@ class Ragged:
     ----------
     values : array of shape (total, ...)
         The elements of all rows, one row behind the other: numbers, each of any shape, such as frames of features.
-        Without `offsets`: a list of arrays (which are copied, one behind the other), an Arrow list array, also a
-        chunked one, a nested tensor of torch or an Array of awkward. They are referred to, not copied, unless they are
-        not contiguous, or held in another form (`Loader.explain` says so).
+        Or the path of a .npy file of them, which is mapped. Without `offsets`: a list of arrays, or of lists of numbers
+        (which are copied, one behind the other), an Arrow list array, also a chunked one, a nested tensor of torch or
+        an Array of awkward. They are referred to, not copied, unless they are not contiguous, or held in another form
+        (`Loader.explain` says so).
     offsets : integer array of shape (n + 1,), optional
-        Row i is ``values[offsets[i] : offsets[i + 1]]``. Copied.
+        Row i is ``values[offsets[i] : offsets[i + 1]]``. Copied. Or the path of a .npy file.
     pad : number
         What shorter rows are filled up with, as a batch holds it: `transforms` leave it as it is.
     side : {"right", "left"}
@@ -132,10 +133,14 @@ class Ragged:
         options = check_options(Options(pad, side, multiple, length, layout))
         if offsets is None:
             lists = lists_of(values, "values")
-        elif not is_array(values):
-            raise TypeError(f"values must be an array where there are offsets, got {type(values).__name__}")
         else:
-            lists = Lists((as_elements(source_of(values), "values"),), offsets)
+            values = open_npy(values)
+            if not is_array(values):
+                raise TypeError(
+                    "values must be an array, or the path of a .npy file, where there are offsets, got "
+                    f"{type(values).__name__}"
+                )
+            lists = Lists((as_elements(source_of(values), "values"),), open_npy(offsets))
         self._set_up(lists, options, "values")
 
     def _set_up(self, lists: Lists, options: Options, path: str) -> None:

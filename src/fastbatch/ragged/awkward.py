@@ -7,7 +7,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from fastbatch.delivery import source_of
+from fastbatch.delivery import Source, source_of
 from fastbatch.delivery.arrow import refuse_nulls
 from fastbatch.ragged.sources import Lists, as_elements
 
@@ -37,6 +37,26 @@ def lists_of_awkward(data: Any, path: str) -> Lists | None:
     if layout.is_regular:
         return Lists((elements,), np.arange(len(layout) + 1) * layout.size)
     return Lists((elements,), np.asarray(layout.offsets.data))
+
+
+def columns_of_awkward(data: Any) -> dict[str, Any] | None:
+    """The fields of an Array of records; None where it has none."""
+    return {name: data[name] for name in ak.fields(data)} or None
+
+
+def array_of_awkward(data: Any, path: str) -> np.ndarray | Source | None:
+    """An Array whose rows are of one shape, as an array; None where they are lists of different lengths.
+
+    Raises
+    ------
+    ValueError
+        There are nulls.
+    """
+    layout = _without_nulls(ak.to_layout(data), path)
+    if layout.is_list and not layout.is_regular and layout.parameter("__array__") is None:
+        return None
+    array: np.ndarray = ak.to_numpy(layout, allow_missing=False)
+    return array if layout.is_numpy else Source(array, "numpy", copied=f"awkward holds it as {data.type}")
 
 
 def _without_nulls(layout: Any, path: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,8 +42,8 @@ def lists_of(data: Any, path: str) -> Lists:
     lists = None if opener is None else opener(data, path)
     if lists is None:
         raise TypeError(
-            f"{path} must come with offsets, or be a list of arrays, an Arrow list array, a nested tensor or an "
-            f"awkward array, got {type(data).__name__}"
+            f"{path} must come with offsets, or be a list of arrays or of lists, an Arrow list array, a nested tensor "
+            f"or an awkward array, got {type(data).__name__}"
         )
     return lists
 
@@ -63,9 +64,13 @@ def as_elements(source: Source, path: str) -> Source:
 def _open_arrays(arrays: Sequence[Any], path: str) -> Lists:
     if not arrays:
         raise ValueError(f"{path} must hold a row at least, whose dtype is that of all")
+    if all(isinstance(row, (list, tuple)) for row in arrays):
+        return _open_numbers(arrays, path)
     for row, array in enumerate(arrays):
         if not is_array(array):
-            raise TypeError(f"{path} must be a list of arrays, got {type(array).__name__} as row {row}")
+            raise TypeError(
+                f"{path} must be a list of arrays, or of lists of numbers, got {type(array).__name__} as row {row}"
+            )
     sources = [source_of(array) for array in arrays]
     first = sources[0]
     for row, (array, _, kind, _) in enumerate(sources):
@@ -79,6 +84,19 @@ def _open_arrays(arrays: Sequence[Any], path: str) -> Lists:
     elements = np.concatenate([array for array, *_ in sources])
     offsets = np.cumsum([0, *(len(array) for array, *_ in sources)], dtype=np.int64)
     return Lists((first._replace(array=elements, copied="it is a list of arrays"),), offsets)
+
+
+def _open_numbers(rows: Sequence[Sequence[Any]], path: str) -> Lists:
+    """Lists of numbers, or of what NumPy makes an array of: one array of all, so that empty rows have its dtype."""
+    whole = list(chain.from_iterable(rows))
+    if not whole:
+        raise ValueError(f"{path} must hold an element at least, whose dtype is that of all")
+    try:
+        elements = np.array(whole)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} must have elements of one shape: {error}") from error
+    offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+    return Lists((Source(elements, "numpy", copied="it is a list of lists"),), offsets)
 
 
 def _open_arrow(data: Any, path: str) -> Lists | None:
