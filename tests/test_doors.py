@@ -40,6 +40,7 @@ def u64(*values):
         (lambda: Engine([Column()], LEAF, [None]), TypeError, "columns must be made of arrays, got <"),
         (lambda: Engine([3], LEAF, [None]), TypeError, "columns must be made of arrays, got 3"),
         (lambda: Engine([COLUMN], Structure("tuple", (LEAF, LEAF)), [None]), ValueError, "has 2 leaves, got 1 columns"),
+        (lambda: Engine([COLUMN], LEAF, [None], names="xy"), ValueError, "there are 1 columns, got 2 names"),
         (lambda: pair(COLUMN, GatherColumn(np.arange(5))), ValueError, r"columns differ in length: \[4, 5\]"),
         (lambda: GatherColumn(np.zeros((4, 4))[:, ::2]), ValueError, "each of them contiguous"),
         (lambda: GatherColumn(np.array(3)), ValueError, "source must have rows"),

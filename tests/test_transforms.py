@@ -425,6 +425,14 @@ def test_a_bad_label_behind_others_is_named_by_its_row():
         next(iter(loader))
 
 
+def test_the_column_of_a_bad_label_is_named_by_its_path():
+    labels = Y.copy()
+    loader = fb.Loader({"x": X, "y": labels}, 12, rows=True, transforms={"y": fb.OneHot(12)})
+    labels[3] = 50
+    with pytest.raises(IndexError, match=r"^row 3 cannot be read: data\['y'\], one-hot of 12 classes, refused it$"):
+        next(iter(loader))
+
+
 def test_a_bad_label_among_picked_rows_is_named_by_its_row():
     labels = Y.copy()
     loader = fb.Loader(Picked(labels, np.array([7, 8, 9])), 3, transforms=fb.OneHot(10))

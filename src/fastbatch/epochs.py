@@ -193,6 +193,7 @@ class Epochs:
             self._columns.columns,
             self._columns.structure,
             wraps,
+            names=self._columns.paths,
             allocators=allocators,
             restock=restock,
             n_spare=n_spare,

@@ -61,7 +61,7 @@ class Gatherer:
         """In a child after a fork, too: buffers and a lock of its own."""
         columns = self.columns
         self._lock = threading.RLock()
-        self._engine = Engine(columns.columns, columns.structure, columns.wraps)
+        self._engine = Engine(columns.columns, columns.structure, columns.wraps, names=columns.paths)
         self._epoch = Epoch(self._engine, Fed(columns.n_rows), (0, 0), 0, 0, 0, fed=True, helped=False)
         self._batches = Batches(lambda batches: None)
         self._batches.start(self._epoch)

@@ -256,7 +256,7 @@ cdef class Epoch:
             self.is_broken = True
             with nogil:
                 refusal = cursor.refusal()
-            raise IndexError(f"row {refusal.row} cannot be read: column {refusal.column}, "
+            raise IndexError(f"row {refusal.row} cannot be read: {self.engine.names[refusal.column]}, "
                              f"{self.engine.columns[refusal.column].kernel}, refused it")
         if status == Status.kAllZero:
             raise ValueError("weights must not all be 0 when rows are drawn: no row can be")

@@ -36,6 +36,7 @@ cdef int generation() noexcept nogil
 cdef class Engine:
     cdef CppEngine *engine
     cdef readonly tuple columns
+    cdef readonly tuple names  # of the columns, in messages
     cdef readonly Structure structure
     cdef tuple wraps
     cdef object restock

@@ -17,6 +17,7 @@ class Engine:
         structure: Structure,
         wraps: Iterable[Callable[[object], Any] | None],
         *,
+        names: Iterable[str] | None = None,
         allocators: Iterable[tuple[int, int, int] | None] | None = None,
         restock: Callable[[], int] | None = None,
         n_spare: int | None = None,
@@ -26,6 +27,8 @@ class Engine:
     ) -> Self: ...
     @property
     def columns(self) -> tuple[Column, ...]: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
     @property
     def structure(self) -> Structure: ...
     @property

@@ -94,6 +94,8 @@ cdef class Engine:
         The shape of a batch; its leaves are the columns.
     wraps : sequence of (callable or None)
         For each column, what makes a framework's tensor of a DLPack capsule; None for a NumPy array.
+    names : sequence of str, optional
+        What to call each column in messages. None: by its number.
     allocators : sequence of (tuple of 3 int, or None), optional
         For each column, addresses of C functions ``void *allocate(void *context, size_t nbytes)`` and ``void
         free(void *context, void *memory, size_t nbytes)``, and the context. Both may be called on any thread, without
@@ -111,8 +113,8 @@ cdef class Engine:
         Whether batches are filled ahead where that was found to be faster, or always.
     """
 
-    def __cinit__(self, columns, Structure structure not None, wraps, *, allocators=None, restock=None,
-                  n_spare=None, size_t n_threads=0, size_t n_ahead=0, bint measured=False):
+    def __cinit__(self, columns, Structure structure not None, wraps, *, names=None, allocators=None,
+                  restock=None, n_spare=None, size_t n_threads=0, size_t n_ahead=0, bint measured=False):
         cdef vector[const fb_column *] native
         cdef vector[unsigned] ndims
         cdef vector[Allocator] memory
@@ -121,6 +123,7 @@ cdef class Engine:
         self.columns = tuple(columns)
         self.structure = structure
         self.wraps = tuple(wraps)
+        self.names = tuple(f"column {i}" for i in range(len(self.columns))) if names is None else tuple(names)
         self.check_columns()
         self.is_flat_tuple = structure.is_plain and all(child.kind == "leaf" for child in structure.children)
         for column, wrap in zip(self.columns, self.wraps, strict=True):
@@ -147,6 +150,8 @@ cdef class Engine:
                 raise TypeError(f"columns must be made of arrays, got {column!r}")
         if self.structure.n_leaves != len(self.columns):
             raise ValueError(f"the structure has {self.structure.n_leaves} leaves, got {len(self.columns)} columns")
+        if len(self.names) != len(self.columns):
+            raise ValueError(f"there are {len(self.columns)} columns, got {len(self.names)} names")
         lengths = {column.n_rows for column in self.columns} - {None}
         if len(lengths) > 1:
             raise ValueError(f"columns differ in length: {sorted(lengths)}")
