@@ -171,12 +171,14 @@ def test_a_path_can_be_forced(simd):
 def test_without_a_name_the_widest_path_is_taken(monkeypatch):
     monkeypatch.delenv("FASTBATCH_SIMD", raising=False)
     assert run_program(PROGRAM).stdout.split()[0] == SUPPORTED[-1]
+    assert run_program(PROGRAM, FASTBATCH_SIMD="").stdout.split()[0] == SUPPORTED[-1]
 
 
 def test_another_name_is_refused_at_the_import():
     done = run_program(PROGRAM, FASTBATCH_SIMD="sse9")
     assert done.returncode == 1
-    assert "the SIMD path must be one that this machine has, of baseline" in done.stderr
+    said = "FASTBATCH_SIMD must be a SIMD path that this machine has, of " + ", ".join(SUPPORTED) + ", got 'sse9'"
+    assert said in done.stderr
 
 
 def test_a_path_that_there_is_not_is_refused():

@@ -17,7 +17,15 @@ cdef int simd_level_of(object name) except -1:
     return NAMES.index(name)
 
 
-cdef int LEVEL = simd_level_of(os.environ.get("FASTBATCH_SIMD", SUPPORTED[len(SUPPORTED) - 1]))
+cdef int level_of_environment() except -1:
+    name = os.environ.get("FASTBATCH_SIMD") or SUPPORTED[len(SUPPORTED) - 1]  # empty is unset
+    if name not in SUPPORTED:
+        raise ValueError("the environment variable FASTBATCH_SIMD must be a SIMD path that this machine has, of "
+                         f"{', '.join(SUPPORTED)}, got {name!r}")
+    return simd_level_of(name)
+
+
+cdef int LEVEL = level_of_environment()
 
 
 def simd_path():
