@@ -197,3 +197,13 @@ def test_refusals_of_the_native_column():
             MixColumn(column, "box", "float32", 1, 1, size=size)
     with pytest.raises(ValueError, match=r"images of \(5, 3\) do not fit rows of 24 bytes"):
         MixColumn(column, "box", "float32", 1, 1, size=(5, 3))
+
+
+def test_explain_names_what_mixes_and_what_with():
+    mixup, cutmix = fb.MixUp(0.2, p=0.5), fb.CutMix(1)
+    said = fb.Loader((X, Y), 8, transforms={1: ONE_HOT, (0, 1): mixup}).explain()
+    assert "\n    then MixUp(0.2, p=0.5), in pairs of a batch's rows, together with data[1]\n" in said
+    assert "OneHot(10); then MixUp(0.2, p=0.5), in pairs of a batch's rows, together with data[0]\n" in said
+    alone = fb.Loader((IMAGES, Y), 8, transforms={(0,): cutmix}).explain()
+    assert "\n    then CutMix(1.0), in pairs of a batch's rows\n" in alone
+    assert alone.count("CutMix") == 1

@@ -372,3 +372,16 @@ def values_column(of=None, starts=u64(0, 2), context=5, pad=bytes(8)):  # noqa: 
 def test_the_doors_are_shut(call, said):
     with pytest.raises(ValueError, match=said):
         call()
+
+
+def test_explain_says_how_much_is_padding():
+    lengths = lengths_of(300)
+    values, offsets = packed_data(lengths)
+    packing = fb.FirstFit(lengths, 700)
+    said = f"\n    300 sequences in rows of 700, {packing.padding:.1%} of all rows is padding\n"
+    packed = packing.pack(values, offsets)
+    assert fb.Loader(packed, 4).explain().count(said) == 1
+    assert said in fb.Loader({"x": packed.values, "y": np.arange(len(packing))}, 4).explain()
+    assert "padding" not in fb.Loader(packed.segments, 4).explain()
+    none = fb.FirstFit([], 8)
+    assert "padding" not in fb.Loader(none.pack(values[:0], [0]), 4).explain()

@@ -87,6 +87,8 @@ def make_columns(data: Any, *, output: str | None = None, rows: bool = False, tr
         files += read
     for several, mix in matched.mixes:
         _mix(several, mix, columns, made_rows, paths)
+        for leaf in several:
+            notes[leaf] = "; ".join(filter(None, [notes[leaf], _mixed_with(leaf, several, mix, paths)]))
     padded = [(path, leaf.ragged) for leaf, path in zip(leaves, paths, strict=True) if _is_padded(leaf)]
     made = Columns(structure, columns, wraps, frameworks, paths, notes, files, n_rows, padded)
     return _with_column(made, "rows", RowNumberColumn(), "rows=True") if rows else made
@@ -114,7 +116,7 @@ def _make_column(
     if isinstance(leaf, PackedPart):
         if transforms:
             raise TypeError(f"{path}: transforms read arrays, and this is part of packed rows")
-        return leaf.column(output), output or leaf.framework, leaf.copies, [(path, file) for file in leaf.files], None
+        return leaf.column(output), output or leaf.framework, leaf.note, [(path, file) for file in leaf.files], None
     if isinstance(leaf, Picked):
         inner, framework, copied, files, made = _make_column(leaf.array, path, transforms, output)
         return IndexedColumn(inner, leaf.rows), framework, copied, files, made
@@ -173,6 +175,12 @@ def _mix(
         rows.append(of)
     for leaf, column in zip(several, mix.mixed([columns[leaf] for leaf in several], rows), strict=True):
         columns[leaf] = column
+
+
+def _mixed_with(leaf: int, several: Sequence[int], mix: Mix, paths: Sequence[str]) -> str:
+    """What is done with the batches of one of the columns that are mixed."""
+    others = ", ".join(paths[other] for other in several if other != leaf)
+    return f"then {mix!r}, in pairs of a batch's rows" + (f", together with {others}" if others else "")
 
 
 def _source_of_part(part: Any) -> Source:

@@ -72,6 +72,16 @@ class PackedPart:
         """What had to be copied, and why."""
         return self._part.copies
 
+    @property
+    def note(self) -> str:
+        """What a Loader says of it besides: with the values, how much of all rows is padding."""
+        said = [self.copies] if self.copies else []
+        if self.name == "values" and len(self.starts) > 1:
+            lengths = self.ragged.lengths
+            padding = 1 - int(lengths.sum(dtype=np.int64)) / ((len(self.starts) - 1) * self.context)
+            said.append(f"{len(lengths):,} sequences in rows of {self.context:,}, {padding:.1%} of all rows is padding")
+        return "; ".join(said)
+
     def over(self, ragged: Any) -> PackedPart:
         """The same of other sequences."""
         return replace(self, ragged=ragged)
