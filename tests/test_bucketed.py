@@ -214,6 +214,21 @@ def test_explain_says_how_much_is_padding():
     assert "padding" not in scheduled.explain()
 
 
+@pytest.mark.parametrize(("options", "window"), [({}, 65536), ({"window": 640}, 512)])
+def test_explain_says_that_blocks_should_be_of_the_batch_size(options, window):
+    lengths = np.random.default_rng(0).integers(1, 512, 5000)
+    sampler = fb.Bucketed(lengths, **options)
+    right = fb.Bucketed(lengths, window=window, block=256)
+    order = right.order(3, 0)
+    share = twin.padding(lengths, np.split(order, range(256, 5000, 256)))
+    assert share < sampler.padding(3, 0, 256) - 0.05
+    hint = f"\n    block should be the batch size: Bucketed(5000 rows, window={window}, block=256) has {share:.1%}\n"
+    assert hint in fb.Loader(np.arange(5000), 256, sampler=sampler, seed=3).explain()
+    for batch_size in (1, 32, 64, 5000, 2**33):  # each within one block, or all in one batch
+        assert "should be" not in fb.Loader(np.arange(5000), batch_size, sampler=sampler, seed=3).explain()
+    assert "should be" not in fb.Loader(np.arange(5000), 256, sampler=right, seed=3).explain()
+
+
 @pytest.mark.parametrize(
     ("lengths", "window", "block", "said"),
     [

@@ -95,7 +95,14 @@ def _describe_padding(
         sampler = sampler.sampler
     if not isinstance(sampler, Bucketed) or batching.size is None or batching.schedule is not None:
         return []
-    return [f"epoch {epoch}: {sampler.padding(seed, epoch, batching.size):.1%} padding{TO_THE_LONGEST}"]
+    present = sampler.padding(seed, epoch, batching.size)
+    lines = [f"epoch {epoch}: {present:.1%} padding{TO_THE_LONGEST}"]
+    if batching.size < sampler.n and sampler.block % batching.size != 0:  # batches are of several blocks
+        other = sampler.of_blocks(batching.size)
+        better = other.padding(seed, epoch, batching.size)
+        if better < present:
+            lines.append(f"    block should be the batch size: {other!r} has {better:.1%}")
+    return lines
 
 
 def _describe_order(sampler: Sampler | UserSampler | Planned, seed: int) -> str:

@@ -19,6 +19,8 @@ WINDOW_BLOCKS = 256
 class Bucketed(Sampler):
     """Every row once, neighbours of like length, so that a batch padded to its longest row has little padding [1]_.
 
+    Give the Loader's batch size as `block`: a batch of several blocks has rows of several lengths.
+
     The NumPy equivalent of its order is::
 
         rows = fastbatch.Shuffle(n, "streaming").order(seed, epoch)
@@ -31,11 +33,11 @@ class Bucketed(Sampler):
 
     with another order of the blocks. Windows of a random order are sorted by length, and cut into blocks that come in
     random order, so that lengths do not rise through a window. A batch within a block has little padding, one of
-    several blocks has the rows of short ones and of long ones: give a `block` that is a multiple of the batch size (of
-    lengths from 1 to 512, in blocks of 64, 1 in 100 is padding with batches of 64, and 34 with batches of 128). The
-    larger the window, the less padding, and the less random the order. Windows are prepared as the epoch gets there,
-    ahead where there are threads; nothing that takes longer with more rows stands before the first batch. Where n is no
-    multiple of `block`, the short block is the epoch's last. 12 bytes per row, 8 of them in an epoch.
+    several blocks has the rows of short ones and of long ones (of lengths from 1 to 512, in blocks of 64, 1 in 100 is
+    padding with batches of 64, and 34 with batches of 128). The larger the window, the less padding, and the less
+    random the order. Windows are prepared as the epoch gets there, ahead where there are threads; nothing that takes
+    longer with more rows stands before the first batch. Where n is no multiple of `block`, the short block is the
+    epoch's last. 12 bytes per row, 8 of them in an epoch.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ class Bucketed(Sampler):
     window : int, optional
         Rows that are sorted together, a multiple of `block`. None: 256 blocks.
     block : int
-        Rows that stay together.
+        Rows that stay together: as many as a batch has, or a multiple of that.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class Bucketed(Sampler):
         self.block = operator.index(block)
         if not 1 <= self.block < 2**32:
             raise ValueError(f"block must be at least 1 and below 2**32, got {self.block}")
+        self._window_is_default = window is None
         self.window = WINDOW_BLOCKS * self.block if window is None else operator.index(window)
         if not 1 <= self.window < 2**62 or self.window % self.block != 0:
             raise ValueError(f"window must be a multiple of block = {self.block} and below 2**62, got {self.window}")
@@ -101,6 +104,11 @@ class Bucketed(Sampler):
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         lengths = self._lengths[self.order(seed, epoch)]
         return padding_of(lengths, np.arange(0, len(lengths), batch_size))
+
+    def of_blocks(self, block: int) -> Bucketed:
+        """The same rows in blocks of another size, in windows that are about as large or the default."""
+        window = None if self._window_is_default else max(1, self.window // block) * block
+        return Bucketed(self._lengths, window=window, block=block)
 
     @cached_property
     def fingerprint(self) -> str:
