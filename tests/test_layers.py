@@ -13,6 +13,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "fastbatch"
 # The first part of a module's name below the package -> its layer, lowest first.
 LAYERS = {
     "_native": 0,
+    "arguments": 0,
     "cores": 1,
     "mapped_files": 1,
     "lifetimes": 1,

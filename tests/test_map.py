@@ -414,8 +414,8 @@ def test_an_error_in_the_loop_is_as_a_break(map_threads):
     [
         ({"map": 3}, TypeError, "map must be callable, got int"),
         ({"map": listed, "map_threads": True}, TypeError, "map_threads must be an integer, got True"),
-        ({"map": listed, "map_threads": 1.0}, TypeError, "float"),
-        ({"map": listed, "map_threads": None}, TypeError, "NoneType"),
+        ({"map": listed, "map_threads": 1.0}, TypeError, "^map_threads must be an integer, got 1.0$"),
+        ({"map": listed, "map_threads": None}, TypeError, "^map_threads must be an integer, got None$"),
         ({"map": listed, "map_threads": -1}, ValueError, "map_threads must be from 0 to 256, got -1"),
         ({"map": listed, "map_threads": 257}, ValueError, "map_threads must be from 0 to 256, got 257"),
         ({"map_threads": 2}, ValueError, "map_threads=2 needs a map"),

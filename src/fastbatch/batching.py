@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Callable, Iterator
+
+from fastbatch.arguments import as_integer
 
 #: Called with an epoch and how many of its samples were delivered, on all ranks; gives the rows of the next batch.
 Schedule = Callable[[int, int], int]
@@ -151,9 +152,7 @@ def check_batch_size(batch_size: object) -> int:
     ValueError
         It is out of range.
     """
-    if isinstance(batch_size, bool):
-        raise TypeError(f"batch_size must be an integer, got {batch_size}")
-    number = operator.index(batch_size)  # type: ignore[arg-type]
+    number = as_integer(batch_size, "batch_size")
     if number < 1:
         raise ValueError(f"batch_size must be at least 1, got {number}")
     if number >= 2**48:

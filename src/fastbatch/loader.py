@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastbatch._native.batches import Batches
+from fastbatch.arguments import as_integer
 from fastbatch.batching import Batching, Schedule, check_batching
 from fastbatch.columns import make_columns, with_valid, with_weights
 from fastbatch.delivery.destination import check_destination
@@ -313,12 +313,11 @@ class Loader:
         through `map`.
         """
         self._require_open()
-        epoch, i = operator.index(epoch), operator.index(i)
+        epoch, i = check_epoch(epoch), as_integer(i, "i")
         if isinstance(self._sampler, UserSampler):
             raise TypeError("batch(epoch, i) needs one of fastbatch's samplers: an iterable has no batch by number")
         if self._sampler.native.live:
             raise TypeError("batch(epoch, i) needs an order that nothing changes: this sampler follows updates")
-        check_epoch(epoch)
         n_batches = self._epochs.n_batches(epoch, 0)
         if not 0 <= i < n_batches:
             raise IndexError(f"batch {i} is out of range for an epoch of {n_batches} batches")
@@ -342,7 +341,7 @@ class Loader:
         ValueError
             Negative, or beyond 64 bits.
         """
-        epoch = check_epoch(operator.index(epoch))
+        epoch = check_epoch(epoch)
         if not self._epochs.keeps(epoch):
             self._epochs.move_to(Place(epoch, 0))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import operator
 import threading
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from typing import Any, NoReturn
 
 from fastbatch import lifetimes
 from fastbatch._native.batches import Batches, Epoch
+from fastbatch.arguments import as_integer
 from fastbatch.crew import Crew, Job
 from fastbatch.delivery.destination import Carrier
 from fastbatch.workers import MOST_THREADS
@@ -45,9 +45,7 @@ def check_mapping(function: Callable[[Any], Any] | None, map_threads: int) -> in
     """
     if function is not None and not callable(function):
         raise TypeError(f"map must be callable, got {type(function).__name__}")
-    if isinstance(map_threads, bool):
-        raise TypeError(f"map_threads must be an integer, got {map_threads}")
-    n_threads = operator.index(map_threads)
+    n_threads = as_integer(map_threads, "map_threads")
     if not 0 <= n_threads <= MOST_THREADS:
         raise ValueError(f"map_threads must be from 0 to {MOST_THREADS}, got {n_threads}")
     if n_threads > 0 and function is None:

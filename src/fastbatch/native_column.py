@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _ctypes
 import ctypes
-import operator
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbatch._native import native
+from fastbatch.arguments import as_integer
 from fastbatch.delivery import BFLOAT16
 
 # What fastbatch_fill takes and returns; an integer is one of 64 bits.
@@ -114,11 +114,12 @@ class NativeColumn:
         keep: object = None,
         name: str | None = None,
     ) -> None:
+        self.n_rows = as_integer(n_rows, "n_rows")
         held, dlpack_type = _element_type(dtype)
         self.column = native.NativeColumn(
             _address_of_function(fill),
             _address_of_state(state),
-            n_rows,
+            self.n_rows,
             held,
             row_shape,
             name=str(getattr(fill, "__name__", "")) if name is None else name,
@@ -126,7 +127,6 @@ class NativeColumn:
             kept=(fill, state, keep),
         )
         self.fill, self.state, self.keep = fill, state, keep
-        self.n_rows = operator.index(n_rows)
         self.dtype, self.row_shape = self.column.dtype, self.column.row_shape
 
     def __len__(self) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from fastbatch.arguments import as_integer
 
 #: Called with an epoch and how much of it is over, from 0 to below 1; gives the share of rows that are eligible.
 Pacing = Callable[[int, float], float]
@@ -109,7 +110,7 @@ def step(every: int = 1, *, start: float = 0.1, factor: float = 2.0) -> Pacing:
     ----------
     .. [1] Hacohen and Weinshall, "On the power of curriculum learning in training deep networks", ICML 2019.
     """
-    every = operator.index(every)
+    every = as_integer(every, "every")
     if every < 1:
         raise ValueError(f"every must be at least 1, got {every}")
     if not 1 < factor < float("inf"):

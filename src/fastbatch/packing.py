@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastbatch._native.packing import first_fit
+from fastbatch.arguments import as_integer
 from fastbatch.packed import PackedPart, PackedRows
 from fastbatch.ragged import Ragged
 from fastbatch.ragged.sources import Lists
@@ -72,7 +72,7 @@ class FirstFit:
 
     def __init__(self, lengths: Any, context: int) -> None:
         self._lengths = check_lengths(lengths)
-        self.context = operator.index(context)
+        self.context = as_integer(context, "context")
         if not 1 <= self.context < 2**31:
             raise ValueError(f"context must be at least 1 and below 2**31, got {self.context}")
         self.n = len(self._lengths)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import sys
 from typing import NamedTuple
 
 import numpy as np
+
+from fastbatch.arguments import as_integer
 
 #: What becomes of the last rows, where they do not divide evenly.
 UNEVEN = ("wrap", "exact", "pad")
@@ -52,10 +53,7 @@ def check_ranks(rank: int | str | None, world_size: int | None, uneven: str, see
         raise ValueError("rank and world_size go together: one of them is missing")
     if rank is None or world_size is None:
         return Ranks(uneven=uneven)
-    for name, value in (("rank", rank), ("world_size", world_size)):
-        if isinstance(value, bool):
-            raise TypeError(f"{name} must be an integer, got {value}")
-    rank, world_size = operator.index(rank), operator.index(world_size)
+    rank, world_size = as_integer(rank, "rank"), as_integer(world_size, "world_size")
     if not 1 <= world_size < 2**31:
         raise ValueError(f"world_size must be at least 1 and below 2**31, got {world_size}")
     if not 0 <= rank < world_size:

@@ -1,8 +1,8 @@
 """From a seed to the root key that every order and every random augmentation is derived from."""
 
-import operator
-
 import numpy as np
+
+from fastbatch.arguments import as_integer
 
 
 def check_seed(seed: int | None) -> int:
@@ -19,14 +19,15 @@ def check_seed(seed: int | None) -> int:
         entropy = np.random.SeedSequence().entropy
         assert isinstance(entropy, int)
         return entropy
-    seed = operator.index(seed)
+    seed = as_integer(seed, "seed")
     if seed < 0:
         raise ValueError(f"seed must not be negative, got {seed}")
     return seed
 
 
 def check_epoch(epoch: int) -> int:
-    """The epoch itself; ValueError unless it fits 64 bits."""
+    """The epoch itself; TypeError unless it is an integer, ValueError unless it fits 64 bits."""
+    epoch = as_integer(epoch, "epoch")
     if epoch < 0:
         raise ValueError(f"epoch must not be negative, got {epoch}")
     if epoch >= 2**64:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from fastbatch.arguments import as_integer
 from fastbatch.samplers import Sampler, order_version
 from fastbatch.seeding import check_epoch, check_seed
 from fastbatch.user_samplers import Planned, UserSampler
@@ -78,10 +78,8 @@ def place_from(state: Mapping[str, Any], sampler: Sampler | UserSampler | Planne
                     "load the sampler's own state first"
                 )
             raise ValueError(f"the state does not fit this Loader: its {key!r} is {state[key]!r}, here it is {value!r}")
-    seed = check_seed(operator.index(state["seed"]))
-    place = Place(
-        check_epoch(operator.index(state["epoch"])), operator.index(state["position"]), state.get("sampler_state")
-    )
+    seed = check_seed(as_integer(state["seed"], "seed"))
+    place = Place(check_epoch(state["epoch"]), as_integer(state["position"], "position"), state.get("sampler_state"))
     if place.position < 0:
         raise ValueError(f"position must not be negative, got {place.position}")
     if not isinstance(sampler, UserSampler) and place.position > len(sampler):

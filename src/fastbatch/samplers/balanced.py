@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import operator
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastbatch._native.classes import Balanced as NativeBalanced
+from fastbatch.arguments import as_integer
 from fastbatch.samplers.classes import group, integer_shares
 from fastbatch.samplers.sampler import Sampler, check_n
 
@@ -202,7 +202,7 @@ class Mixture(Dealt):
     """
 
     def __init__(self, sizes: Sequence[int], ratios: Sequence[float], *, exhausted: str = "stop") -> None:
-        self.sizes = [operator.index(size) for size in sizes]
+        self.sizes = [as_integer(size, f"sizes[{i}]") for i, size in enumerate(sizes)]
         if not self.sizes or min(self.sizes) < 1:
             raise ValueError(f"sizes must be at least 1, of at least one source, got {self.sizes}")
         check_n(sum(self.sizes))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import operator
-
 from fastbatch._native import sampler as native_samplers
+from fastbatch.arguments import as_integer
 from fastbatch.samplers.sampler import Sampler, check_n
 
 
@@ -47,7 +46,7 @@ class Blocks(Sampler):
 
     def __init__(self, n: int, *, block: int, window: int) -> None:
         n = check_n(n)
-        self.block, self.window = operator.index(block), operator.index(window)
+        self.block, self.window = as_integer(block, "block"), as_integer(window, "window")
         for name, value in (("block", self.block), ("window", self.window)):
             if not 1 <= value < 2**63:
                 raise ValueError(f"{name} must be at least 1 and below 2**63, got {value}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fastbatch._native.lengths import Bucketed as NativeBucketed
+from fastbatch.arguments import as_integer
 from fastbatch.samplers.lengths import check_lengths, digest_of, padding_of
 from fastbatch.samplers.sampler import Sampler
 
@@ -67,11 +67,11 @@ class Bucketed(Sampler):
 
     def __init__(self, lengths: Any, *, window: int | None = None, block: int = 64) -> None:
         self._lengths = check_lengths(lengths)
-        self.block = operator.index(block)
+        self.block = as_integer(block, "block")
         if not 1 <= self.block < 2**32:
             raise ValueError(f"block must be at least 1 and below 2**32, got {self.block}")
         self._window_is_default = window is None
-        self.window = WINDOW_BLOCKS * self.block if window is None else operator.index(window)
+        self.window = WINDOW_BLOCKS * self.block if window is None else as_integer(window, "window")
         if not 1 <= self.window < 2**62 or self.window % self.block != 0:
             raise ValueError(f"window must be a multiple of block = {self.block} and below 2**62, got {self.window}")
         # Beyond n they change nothing.
@@ -99,7 +99,7 @@ class Bucketed(Sampler):
         ValueError
             They are out of range.
         """
-        batch_size = operator.index(batch_size)
+        batch_size = as_integer(batch_size, "batch_size")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         lengths = self._lengths[self.order(seed, epoch)]

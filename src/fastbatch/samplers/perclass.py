@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import operator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fastbatch._native.classes import PerClass as NativePerClass
+from fastbatch.arguments import as_integer
 from fastbatch.samplers.classes import group
 from fastbatch.samplers.sampler import Sampler
 
@@ -67,7 +67,7 @@ class PerClass(Sampler):
         if exhausted not in ("recycle", "stop"):
             raise ValueError(f'exhausted must be "recycle" or "stop", got {exhausted!r}')
         self.exhausted = exhausted
-        self.n_together, self.samples = operator.index(classes), operator.index(samples)
+        self.n_together, self.samples = as_integer(classes, "classes"), as_integer(samples, "samples")
         self.classes, self._members, self._starts = group(labels)
         n_classes = len(self.classes)
         if not 1 <= self.n_together <= n_classes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from fastbatch import lifetimes
 from fastbatch._native.prioritized import Prioritized as NativePrioritized
 from fastbatch._native.prioritized import check_priorities
+from fastbatch.arguments import as_integer
 from fastbatch.samplers.sampler import Sampler, check_num_samples
 
 # What a saved state holds.
@@ -97,7 +97,7 @@ class Prioritized(Sampler):
         checked = check_priorities(weights)
         if checked.ndim != 1 or not 0 < len(checked) < 2**32:
             raise ValueError(f"weights must be of shape (n,) with 0 < n < 2**32, got shape {checked.shape}")
-        lag = operator.index(lag)
+        lag = as_integer(lag, "lag")
         if not 0 <= lag < 2**31:
             raise ValueError(f"lag must be at least 0 and below 2**31, got {lag}")
         n_drawn = len(checked) if num_samples is None else check_num_samples(num_samples)

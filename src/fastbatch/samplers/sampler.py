@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from functools import cached_property
 
 import numpy as np
 
 from fastbatch._native import sampler as native_samplers
 from fastbatch._native.random import ORDER_VERSION
+from fastbatch.arguments import as_integer
 from fastbatch.seeding import check_epoch, check_seed, root_key
 
 order_version: int = ORDER_VERSION
@@ -86,7 +86,7 @@ class Sampler:
         MemoryError
             There is none for the order.
         """
-        key, epoch = root_key(check_seed(seed)), check_epoch(operator.index(epoch))
+        key, epoch = root_key(check_seed(seed)), check_epoch(epoch)
         return self._frozen_at(epoch).order(key, epoch)
 
     def _frozen_at(self, epoch: int) -> native_samplers.Sampler:
@@ -105,7 +105,7 @@ class Sampler:
 
 def check_num_samples(num_samples: int) -> int:
     """Rows of an epoch; ValueError where there cannot be so many."""
-    num_samples = operator.index(num_samples)
+    num_samples = as_integer(num_samples, "num_samples")
     if not 0 <= num_samples < 2**63:
         raise ValueError(f"num_samples must be at least 0 and below 2**63, got {num_samples}")
     return num_samples
@@ -113,7 +113,7 @@ def check_num_samples(num_samples: int) -> int:
 
 def check_n(n: int) -> int:
     """Rows to draw from; ValueError where there cannot be so many."""
-    n = operator.index(n)
+    n = as_integer(n, "n")
     if not 0 <= n < 2**63:
         raise ValueError(f"n must be at least 0 and below 2**63, got {n}")
     return n

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from fastbatch._native.lengths import plan_batches
 from fastbatch._native.take import check_rows
+from fastbatch.arguments import as_integer
 from fastbatch.samplers.lengths import check_lengths, digest_of, padding_of
 from fastbatch.samplers.rows import as_picked, digest_of_rows
 from fastbatch.seeding import check_epoch, check_seed, root_key
@@ -123,7 +123,7 @@ class TokenBudget:
         if self.rows is not None:
             self._lengths = self._lengths[self.rows]
             self.rows.flags.writeable = self._lengths.flags.writeable = False
-        self.tokens, self.multiple = operator.index(tokens), operator.index(multiple)
+        self.tokens, self.multiple = as_integer(tokens, "tokens"), as_integer(multiple, "multiple")
         if not 1 <= self.multiple <= 2**31:
             raise ValueError(f"multiple must be at least 1 and at most 2**31, got {self.multiple}")
         if not 1 <= self.tokens < 2**62:
@@ -135,10 +135,10 @@ class TokenBudget:
             if width > self.tokens:
                 rounded = f", {width} as a multiple of {self.multiple}" if width > length else ""
                 raise ValueError(f"tokens must be at least {width}: row {row} has {length}{rounded}, got {self.tokens}")
-        self.max_rows = None if max_rows is None else operator.index(max_rows)
+        self.max_rows = None if max_rows is None else as_integer(max_rows, "max_rows")
         if self.max_rows is not None and self.max_rows < 1:
             raise ValueError(f"max_rows must be at least 1, got {self.max_rows}")
-        self.window = self._default_window() if window is None else operator.index(window)
+        self.window = self._default_window() if window is None else as_integer(window, "window")
         if not 1 <= self.window < 2**62:
             raise ValueError(f"window must be at least 1 and below 2**62, got {self.window}")
 
@@ -245,4 +245,4 @@ class TokenBudget:
 
 
 def _checked(seed: int, epoch: int) -> tuple[tuple[int, int], int]:
-    return root_key(check_seed(seed)), check_epoch(operator.index(epoch))
+    return root_key(check_seed(seed)), check_epoch(epoch)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbatch._native.cast import WRITABLE
-from fastbatch.transforms.arguments import as_numbers
+from fastbatch.arguments import as_numbers
 from fastbatch.transforms.rows import Rows
 
 

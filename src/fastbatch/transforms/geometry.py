@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastbatch._native.cast import Cast, arithmetic_type
 from fastbatch._native.column import Column
 from fastbatch._native.image import MAX_CHANNELS, ImageColumn
-from fastbatch.transforms.arguments import Numbers
+from fastbatch.arguments import Numbers
 from fastbatch.transforms.rows import Rows
 
 #: Where the axes of a row lie: height, width, and channels.

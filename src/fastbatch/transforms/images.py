@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastbatch._native.image import MAX_SHRINK, N_RATIOS, RESIZABLE
-from fastbatch.transforms.arguments import as_integer, as_number
+from fastbatch.arguments import as_integer, as_number
 from fastbatch.transforms.geometry import LAYOUTS, Geometry, geometry_of
 from fastbatch.transforms.rows import Rows
 

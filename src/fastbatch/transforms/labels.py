@@ -9,7 +9,7 @@ import numpy as np
 
 from fastbatch._native.cast import Cast, OneHotColumn
 from fastbatch._native.column import Column
-from fastbatch.transforms.arguments import as_integer, as_number
+from fastbatch.arguments import as_integer, as_number
 from fastbatch.transforms.rows import Rows
 
 

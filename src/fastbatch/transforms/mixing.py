@@ -8,7 +8,7 @@ from typing import Protocol
 from fastbatch._native.cast import WRITABLE
 from fastbatch._native.column import Column
 from fastbatch._native.mix import MixColumn
-from fastbatch.transforms.arguments import as_number
+from fastbatch.arguments import as_number
 from fastbatch.transforms.geometry import Geometry, assumed_layout
 from fastbatch.transforms.rows import Rows
 

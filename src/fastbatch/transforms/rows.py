@@ -9,8 +9,8 @@ import numpy as np
 
 from fastbatch._native.cast import READABLE, Cast, CastColumn, arithmetic_type, name_of_type
 from fastbatch._native.column import Column, GatherColumn, dlpack_type_of
+from fastbatch.arguments import Numbers
 from fastbatch.delivery import element_type
-from fastbatch.transforms.arguments import Numbers
 
 if TYPE_CHECKING:
     from fastbatch.transforms.geometry import Geometry

@@ -1,4 +1,4 @@
-"""What transforms are given, as numbers."""
+"""What users give, as numbers."""
 
 from __future__ import annotations
 
