@@ -162,11 +162,24 @@ def test_batches_by_number_resumed_and_concatenated():
         ((X, Y), {(0, 2): fb.MixUp(1.0)}, ValueError, "transforms has the key 2, and data has 0, 1"),
         ((X, Y), {(0, 0): fb.MixUp(1.0)}, ValueError, r"transforms of \(0, 0\) of data must be of arrays, each once"),
         ((X, Y), {(): fb.MixUp(1.0)}, ValueError, "must be of arrays, each once"),
-        ((X, (Y, Y)), {(0, 1): fb.MixUp(1.0)}, ValueError, "must be of arrays, each once"),
-        ((X, Y), {(0, 1): fb.Cast("float32")}, TypeError, r"transforms of \(0, 1\) must be MixUp or CutMix, got Cast"),
+        (
+            (X, (Y, Y)),
+            {(0, 1): fb.MixUp(1.0)},
+            ValueError,
+            r"each once, and 1 is none: MixUp\(1.0\) mixes what lies side by side in one tuple or dict$",
+        ),
+        ((X, Y), {(0, 1): [fb.MixUp(1), fb.CutMix(1)]}, TypeError, "MixUp or CutMix, and one of them, got .*CutMix"),
+        (
+            {"x": X},
+            {"x": fb.MixUp(1)},
+            TypeError,
+            r"^transforms of data\['x'\] cannot be MixUp\(1.0\), .* in one key, as in",
+        ),
+        ((X, Y), ([fb.Cast("float32"), fb.CutMix(1)], None), TypeError, r"^transforms of data\[0\] cannot be CutMix"),
+        ((X, Y), {(0, 1): fb.Cast("float32")}, TypeError, "must be MixUp or CutMix, and one of them, got Cast"),
         ((X, Y), {(0, 1): fb.MixUp}, TypeError, "must be MixUp or CutMix"),
         ((X, X), {(0, 1): fb.MixUp(1.0), (1,): fb.MixUp(1.0)}, ValueError, "transforms of data mix an array twice"),
-        (X, fb.MixUp(1.0), TypeError, "must be of fastbatch's, such as Cast"),
+        (X, fb.MixUp(1.0), TypeError, r"^transforms of data cannot be .* as in {\('x', 'y'\): MixUp\(1.0\)}$"),
     ],
 )
 def test_what_cannot_be_mixed_is_refused_when_the_loader_is_made(data, transforms, error, match):

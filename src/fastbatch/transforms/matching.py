@@ -75,7 +75,13 @@ def match(transforms: Any, structure: Structure, path: str = "data", first: int 
     for several, mix in joint.items():
         leaves = [firsts[key] for key in several]
         if not hasattr(mix, "mixed") or isinstance(mix, type):
-            raise TypeError(f"transforms of {several} must be MixUp or CutMix, got {mix!r}")
+            raise TypeError(f"transforms of {several} must be MixUp or CutMix, and one of them, got {mix!r}")
+        for key in several:
+            if firsts[key] is None:
+                raise ValueError(
+                    f"transforms of {several} of {path} must be of arrays, each once, and {key!r} is none: "
+                    f"{mix!r} mixes what lies side by side in one tuple or dict"
+                )
         if None in leaves or len(set(leaves)) != len(leaves) or not leaves:
             raise ValueError(f"transforms of {several} of {path} must be of arrays, each once")
         matched.mixes.append((tuple(leaf for leaf in leaves if leaf is not None), mix))
@@ -88,6 +94,11 @@ def match(transforms: Any, structure: Structure, path: str = "data", first: int 
 def _of_leaf(transforms: Any, path: str) -> list[Transform]:
     listed = list(transforms) if isinstance(transforms, (tuple, list)) else [transforms]
     for transform in listed:
+        if hasattr(transform, "mixed") and not isinstance(transform, type):
+            raise TypeError(
+                f"transforms of {path} cannot be {transform!r}, which mixes the columns of a tuple or dict: give it "
+                f"under the names of those that it mixes, all in one key, as in {{('x', 'y'): {transform!r}}}"
+            )
         if isinstance(transform, (type, list)) or not hasattr(transform, "extend"):
             raise TypeError(f"transforms of {path} must be of fastbatch's, such as Cast('float32'), got {transform!r}")
     return listed
