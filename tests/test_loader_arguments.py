@@ -92,6 +92,11 @@ def test_rows_refuses_data_that_has_that_key(data):
         ({"batch_size": 2, "output": "tf"}, ValueError, "output must be one of 'numpy', 'torch'.* or None, got 'tf'"),
         ({"batch_size": 2, "sampler": 5}, TypeError, "iterable over row numbers, got int"),
         ({"batch_sampler": 5}, TypeError, "iterable over row numbers, got int"),
+        (
+            {"batch_sampler": fb.Shuffle(10)},
+            TypeError,
+            "^a Shuffle says which .*: give it as sampler, with batch_size$",
+        ),
         ({"batch_size": 2, "sampler": fb.Shuffle(9)}, ValueError, "draws from 9 rows, the data has 10"),
         ({"batch_size": 2, "sampler": fb.Balanced([0, 1])}, ValueError, "draws from 2 rows, the data has 10"),
     ],

@@ -165,6 +165,9 @@ def as_sampler(
         for path, ragged in padded:
             _check_widths(batch_sampler, path, ragged)
         return Planned(batch_sampler)
+    if isinstance(batch_sampler, Sampler):
+        kind = type(batch_sampler).__name__
+        raise TypeError(f"a {kind} says which rows come, and not what a batch is: give it as sampler, with batch_size")
     if batch_sampler is not None:
         return UserSampler(batch_sampler, n_rows, batches=True)
     if isinstance(sampler, TokenBudget):
