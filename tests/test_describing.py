@@ -283,6 +283,7 @@ def test_tensors():
             r"layout NHWC have 3 axes, and pixels, got rows of",
         ),
         (np.zeros((3, 0, 4)), {"layout": "NHW"}, ValueError, "and pixels"),
+        (np.zeros((3, 4)), {"layout": ["NHW"]}, TypeError, r"layout must be one of .*, got \['NHW'\]$"),
         (np.zeros((3, 4)), {"layout": "HW"}, ValueError, "layout must be one of NHWC, NCHW, NHW, got 'HW'"),
         (np.zeros(3), {"threads": -1}, ValueError, "threads must be from 0 to 256, got -1"),
         (np.zeros(3), {"threads": 1.5}, TypeError, "threads must be an integer or None"),
@@ -305,3 +306,10 @@ def test_refusals_of_the_native_door():
     for center in (np.zeros(5), np.zeros(6, "f4"), np.full(6, np.nan), np.zeros(12)[::2]):
         with pytest.raises(ValueError, match="center must be 6 finite numbers"):
             moments(np.zeros((4, 6)), "float64", center)
+
+
+@pytest.mark.parametrize(("x", "layout"), [(np.ones((4, 3, 3)), "NHW"), (np.ones(4), None), (np.ones((4, 3, 3)), None)])
+def test_all_four_are_arrays(x, layout):
+    found = fb.statistics(x, layout=layout)[:4]
+    assert all(isinstance(of, np.ndarray) and of.dtype == np.float64 for of in found)
+    assert len({of.shape for of in found}) == 1

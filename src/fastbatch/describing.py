@@ -101,7 +101,7 @@ def statistics(x: Any, *, rows: Any = None, layout: str | None = None, threads: 
     Raises
     ------
     TypeError
-        `x` is no array, or of another type; `rows` are no integers.
+        `x` is no array, or of another type; `rows` are no integers; `layout` is no name.
     ValueError
         There is no row; `rows` are negative or not 1-D; `layout` does not fit; `threads` is out of range.
     IndexError
@@ -130,13 +130,17 @@ def statistics(x: Any, *, rows: Any = None, layout: str | None = None, threads: 
     sums = _together(_shaped(whole._replace(mean=center + whole.mean), shape), axes)
     has_nan = np.isnan(sums.mean) & ~(np.isneginf(sums.low) & np.isposinf(sums.high))
     low, high = (np.where(has_nan, np.nan, numbers) for numbers in (sums.low, sums.high))
-    return Statistics(sums.mean, np.sqrt(sums.deviations / sums.n), low, high, whole.n)
+    # Where no axes are left NumPy makes numbers of some, and arrays of others.
+    mean, std, low, high = map(np.asarray, (sums.mean, np.sqrt(sums.deviations / sums.n), low, high))
+    return Statistics(mean, std, low, high, whole.n)
 
 
 def _axes_of(layout: str | None, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The axes of a row that are summed up."""
     if layout is None:
         return ()
+    if not isinstance(layout, str):
+        raise TypeError(f"layout must be one of {', '.join(OVER_PIXELS)}, got {layout!r}")
     if layout not in OVER_PIXELS:
         raise ValueError(f"layout must be one of {', '.join(OVER_PIXELS)}, got {layout!r}")
     if len(shape) != len(layout) - 1 or 0 in shape:
