@@ -267,6 +267,12 @@ def test_transforms_of_another_shape_are_refused(data, transforms, error, match)
             TypeError,
             r"OneHot\(10\) reads integers, one in each row, got float32 in rows of",
         ),
+        (
+            Y.astype(">i4"),
+            fb.OneHot(10),
+            TypeError,
+            r"OneHot\(10\) needs .* byte order, got >i4: .* astype\('int32'\)$",
+        ),
         (X, fb.OneHot(10), TypeError, "one in each row, got uint8 in rows of shape"),
         (Y, fb.OneHot(9), ValueError, r"data\['x'\]: labels must be from 0 to 8 for OneHot\(9\), got 9 in row 9"),
         (Y - 3, fb.OneHot(9), ValueError, "got -3 in row 0"),
@@ -359,7 +365,7 @@ def test_what_is_no_integer_is_refused(given, said):
             make(given)
 
 
-@pytest.mark.parametrize("dtype", ["int32", "uint8", "complex64", "no such type", 3.5, None.__class__])
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "complex64", "no such type", 3.5, None, None.__class__])
 def test_types_that_cannot_be_written(dtype):
     with pytest.raises(TypeError, match="Cast writes float16, bfloat16, float32, float64, got"):
         fb.Cast(dtype)

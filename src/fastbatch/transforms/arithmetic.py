@@ -42,7 +42,7 @@ class Cast:
 
     def __init__(self, dtype: Any) -> None:
         name = str(dtype).removeprefix("torch.")
-        if name not in WRITABLE:
+        if name not in WRITABLE and dtype is not None:  # which NumPy takes for float64
             with contextlib.suppress(TypeError):
                 name = np.dtype(dtype).name
         if name not in WRITABLE:
@@ -91,7 +91,7 @@ class Scale:
     def extend(self, rows: Rows) -> None:
         """Multiply the rows."""
         rows.require_numbers(self)
-        factor = rows.fitted(self.factor, "factor", self)
+        factor = rows.fitted(self.factor, "factor", repr(self))
         refuse_bad(factor, (factor == 0) | ~np.isfinite(factor), "factor must be finite and not 0", rows)
         rows.shift_and_scale(np.zeros(()), factor, self)
 
@@ -133,7 +133,7 @@ class Normalize:
     def extend(self, rows: Rows) -> None:
         """Shift and scale the rows."""
         rows.require_numbers(self)
-        mean, std = rows.fitted(self.mean, "mean", self), rows.fitted(self.std, "std", self)
+        mean, std = rows.fitted(self.mean, "mean", repr(self)), rows.fitted(self.std, "std", repr(self))
         refuse_bad(mean, ~np.isfinite(mean), "mean must be finite", rows)
         refuse_bad(std, ~(np.isfinite(std) & (std > 0)), "std must be finite and above 0", rows)
         with np.errstate(over="ignore"):

@@ -109,7 +109,8 @@ class Geometry:
                 raise ValueError(
                     f"{rows.path}: Layout must come before numbers for each channel, got it behind {behind}"
                 )
-            center, scale = (rows.fitted(numbers, "mean or std", "what comes first") for numbers in rows.affine)
+            what = ", ".join(rows.arithmetic)
+            center, scale = (rows.fitted(numbers, "mean, std or factor", what) for numbers in rows.affine)
             rows.affine = center, scale
 
     def _column(self, rows: Rows, source: np.ndarray[Any, Any], *, blocking: bool) -> Column:
@@ -162,8 +163,9 @@ def geometry_of(rows: Rows, what: object, layout: str | None = None, to: str | N
         raise ValueError(f"{rows.path}: {what!r} must come before crops, flips and holes, once, got it behind {behind}")
     if rows.make is not None:
         raise ValueError(f"{rows.path}: {what!r} cannot follow one-hot labels")
-    if rows.dtype.kind not in "biufcV" or rows.dtype.itemsize not in (1, 2, 4, 8) or not rows.dtype.isnative:
+    if rows.dtype.kind not in "biufcV" or rows.dtype.itemsize not in (1, 2, 4, 8):
         raise TypeError(f"{rows.path}: {what!r} needs images of numbers of 1, 2, 4 or 8 bytes, got {rows.dtype}")
+    rows.require_native(what)
     if layout is None:
         layout = assumed_layout(rows, what)
     return Geometry(rows, layout, to or layout)

@@ -27,6 +27,8 @@ class Layout:
 
     Raises
     ------
+    TypeError
+        A layout is no name.
     ValueError
         There is no such layout.
     """
@@ -34,6 +36,8 @@ class Layout:
     def __init__(self, layout: str, to: str | None = None) -> None:
         self.layout, self.to = layout, layout if to is None else to
         for name in (self.layout, self.to):
+            if not isinstance(name, str):
+                raise TypeError(f"a layout must be one of {', '.join(LAYOUTS)}, got {name!r}")
             if name not in LAYOUTS:
                 raise ValueError(f"a layout must be one of {', '.join(LAYOUTS)}, got {name!r}")
 

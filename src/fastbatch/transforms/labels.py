@@ -55,10 +55,11 @@ class OneHot:
         """Let the rows be probabilities."""
         if rows.make is not None or rows.affine is not None or rows.writable is not None:
             raise ValueError(f"{rows.path}: {self!r} must come first, got it behind {', '.join(rows.done)}")
-        if rows.shape != () or rows.dtype.kind not in "iu" or not rows.dtype.isnative:
+        if rows.shape != () or rows.dtype.kind not in "iu":
             raise TypeError(
                 f"{rows.path}: {self!r} reads integers, one in each row, got {rows.dtype} in rows of shape {rows.shape}"
             )
+        rows.require_native(self)
         rows.shape = (self.k,)
         rows.writable = "float32"
         rows.make = partial(self._column, rows)

@@ -103,7 +103,16 @@ class Rows:
         if self.readable not in READABLE:
             raise TypeError(f"{self.path}: {what!r} reads {', '.join(READABLE)}, got {self.readable}")
 
-    def fitted(self, numbers: Numbers, name: str, what: object) -> Numbers:
+    def require_native(self, what: object) -> None:
+        """Refuse rows that are read as this machine's own numbers, and are of the other byte order."""
+        if not self.dtype.isnative:
+            native = self.dtype.newbyteorder("=").name
+            raise TypeError(
+                f"{self.path}: {what!r} needs numbers in this machine's byte order, got {self.dtype}: "
+                f"convert them once, by astype({native!r})"
+            )
+
+    def fitted(self, numbers: Numbers, name: str, what: str) -> Numbers:
         """Numbers in a shape that belongs to the rows.
 
         Raises
@@ -117,7 +126,8 @@ class Rows:
             if numbers.size == self.channels == max(numbers.shape):
                 return numbers.reshape(-1)
             raise ValueError(
-                f"{self.path}: {name} of shape {numbers.shape} does not fit {self.channels} channels in {what!r}"
+                f"{self.path}: {name} of shape {numbers.shape} does not fit {self.channels} channels in {what}: "
+                "each channel of images has one number, as statistics gives them with a layout"
             )
         try:
             fits = np.broadcast_shapes(numbers.shape, self.shape) == self.shape
@@ -125,8 +135,7 @@ class Rows:
             fits = False
         if not fits:
             raise ValueError(
-                f"{self.path}: {name} of shape {numbers.shape} does not fit {self.kind} of shape {self.shape} "
-                f"in {what!r}"
+                f"{self.path}: {name} of shape {numbers.shape} does not fit {self.kind} of shape {self.shape} in {what}"
             )
         return numbers
 
