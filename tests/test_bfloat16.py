@@ -71,7 +71,7 @@ def test_a_ragged(torch, bfloat16, source, output, pad):
 @pytest.mark.parametrize("pad", [1e40, -1e300, 10**400, 1j])
 def test_a_pad_that_it_cannot_hold(bfloat16, pad):
     with pytest.raises(ValueError, match="pad must be a number that bfloat16 can hold, got"):
-        fb.Ragged(np.ones(3, bfloat16), [0, 3], pad=pad)
+        fb.Loader(fb.Ragged(np.ones(3, bfloat16), [0, 3], pad=pad), 1)
 
 
 def test_packed_rows(torch, bfloat16):
