@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused(call, error, message):
 
 
 def test_a_row_that_is_no_integer_in_a_stream_is_refused_by_name():
-    with pytest.raises(TypeError, match="row numbers must be integers, got True"):
+    with pytest.raises(TypeError, match="a row number must be an integer, got True"):
         list(fb.Loader(np.arange(4), 2, sampler=(row for row in [True])))
 
 

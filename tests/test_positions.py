@@ -163,3 +163,24 @@ def test_rows_that_are_cut_into_batches_have_no_place_of_their_own():
     epoch = open_epoch(loaders("lists", CROP)[0]._epochs.engine, Fed(N), 4, fed=True)
     with pytest.raises(ValueError, match="batches of 4 follow each other, got position 3"):
         epoch.feed(np.array([1], np.uint32), 3)
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_an_error_of_map_names_the_places_of_a_batch_that_was_fed(world_size):
+    def fail(batch):
+        raise KeyError("mine")
+
+    lists = [list(range(first, first + 3)) for first in range(0, 12, 3)]
+    for rank in range(world_size):
+        options = {"batch_sampler": lists, "rank": rank, "world_size": world_size, "seed": 0}
+        with pytest.raises(KeyError) as raised:
+            list(fb.Loader(NUMBERS, map=fail, **options))
+        assert raised.value.__notes__ == [
+            f"raised by map at batch 0 of epoch 0 (its rows {3 * rank} to {3 * rank + 3})"
+        ]
+
+
+def test_batches_that_are_fed_keep_their_sizes():
+    epoch = open_epoch(loaders("lists", CROP)[0]._epochs.engine, Fed(N), 0, fed=True)
+    with pytest.raises(ValueError, match="have sizes of their own, got batch_size 4"):
+        epoch.set_batch_size(4)

@@ -149,6 +149,12 @@ def test_what_a_namedtuples_class_does_is_done():
     assert batch.n_rows == 10
 
 
+def test_namedtuples_of_arrays_have_no_hash():
+    (batch,) = fb.Loader(Pair(np.arange(3), np.arange(3)), 3)
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(batch)
+
+
 def test_namedtuples_are_whole_objects_to_the_garbage_collector():
     held = list(fb.Loader(Pair(X, Pair(Y, X)), 1))
     for batch in held:

@@ -719,9 +719,12 @@ def u64(*values):
         (lambda: BatchFeed(4, THREE, u64(0, 1), u64(1)), "^batches must lie within the 3 rows"),
         (
             lambda: BatchFeed(4, THREE, u64(0), u64(1))(opened(native.Sequential(4))),
-            "^the epoch must be fed, of 4 rows",
+            "^the epoch must be fed batches, of 4 rows",
         ),
-        (lambda: BatchFeed(4, THREE, u64(0), u64(1))(opened(native.Fed(3), fed=True)), "^the epoch must be fed, of 4"),
+        (
+            lambda: BatchFeed(4, THREE, u64(0), u64(1))(opened(native.Fed(3), fed=True)),
+            "^the epoch must be fed batches, of 4",
+        ),
     ],
 )
 def test_the_doors_are_shut(call, said):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import operator
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import numpy as np
 
 from fastbatch._native.batches import Epoch
 from fastbatch._native.take import check_rows
+from fastbatch.arguments import as_integer
 from fastbatch.ranks import Ranks, cut
 
 #: What no iterable gives.
@@ -132,7 +132,7 @@ class Feed:
             return None
         if wanted is not None and np.ndim(rows) == 0:
             wanted += self._skip
-            rows = [_row_number(row) for row in (rows, *itertools.islice(self._items, wanted - 1))]
+            rows = [as_integer(row, "a row number") for row in (rows, *itertools.islice(self._items, wanted - 1))]
             self._ended = len(rows) < wanted
         rows = check_rows(rows, epoch.n_rows).reshape(-1)
         if wanted is None and len(rows) == 0:
@@ -288,9 +288,3 @@ class SharedFeed(Feed):
         own = batches[rank] if rank < len(batches) else []
         self._feed_cut(epoch, own, sum(map(len, batches[:rank])), np.concatenate(batches))
         return True
-
-
-def _row_number(row: Any) -> int:
-    if isinstance(row, bool):
-        raise TypeError(f"row numbers must be integers, got {row}")
-    return operator.index(row)

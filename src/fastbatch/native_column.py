@@ -127,7 +127,8 @@ class NativeColumn:
             kept=(fill, state, keep),
         )
         self.fill, self.state, self.keep = fill, state, keep
-        self.dtype, self.row_shape = self.column.dtype, self.column.row_shape
+        self.dtype = self.column.dtype if dlpack_type is None else "bfloat16"
+        self.row_shape = self.column.row_shape
 
     def __len__(self) -> int:
         """How many rows."""

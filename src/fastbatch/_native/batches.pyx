@@ -325,18 +325,21 @@ cdef class Epoch:
         cdef cnp.ndarray checked = check_rows(rows, self.sampler.sampler.n_rows)
         cdef const void *data = cnp.PyArray_DATA(checked)
         cdef size_t n = cnp.PyArray_SIZE(checked)
-        cdef uint64_t first
+        cdef uint64_t first = 0 if position is None else position
+        cdef bint is_placed = position is not None
         if cursor.batch_size() > 0:
-            if position is not None:
+            if is_placed:
                 raise ValueError(
                     f"rows for batches of {cursor.batch_size()} follow each other, got position {position}"
                 )
             with nogil:
                 cursor.feed(data, n)
             return n
-        first = cursor.fed() if position is None else position
         with nogil:
-            cursor.feed_batch(data, n, first)
+            if is_placed:
+                cursor.feed_batch(data, n, first)
+            else:
+                cursor.feed_batch(data, n)
         return n
 
     def end_feed(self):
@@ -381,6 +384,8 @@ cdef class Epoch:
         cdef Cursor *cursor = self.cursor
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if cursor.batch_size() == 0:
+            raise ValueError(f"batches that are fed have sizes of their own, got batch_size {batch_size}")
         if batch_size % self.unit != 0:
             raise ValueError(f"batch_size must be a multiple of {self.unit}, got {batch_size}")
         with nogil:
@@ -471,8 +476,8 @@ cdef class BatchFeed:
 
     def __call__(self, Epoch epoch not None):
         """Hand in the next batches; False when there are none."""
-        if not epoch.is_fed or epoch.sampler.sampler.n_rows != self.n_rows:
-            raise ValueError(f"the epoch must be fed, of {self.n_rows} rows")
+        if not epoch.is_fed or epoch.cursor.batch_size() > 0 or epoch.sampler.sampler.n_rows != self.n_rows:
+            raise ValueError(f"the epoch must be fed batches, of {self.n_rows} rows")
         cdef const char *rows = <const char *>cnp.PyArray_DATA(self.rows)
         cdef const uint64_t *begins = <const uint64_t *>cnp.PyArray_DATA(self.begins)
         cdef const uint64_t *ends = <const uint64_t *>cnp.PyArray_DATA(self.ends)

@@ -169,10 +169,10 @@ cdef extern from "fb_cursor.hpp" namespace "fb" nogil:
         void seek(uint64_t position) except +
         void feed(const void *rows, size_t n) except +
         void feed_batch(const void *rows, size_t n, uint64_t position) except +
+        void feed_batch(const void *rows, size_t n) except +
         void end_feed()
         cbool forget_fed() except +
         size_t n_waiting()
-        uint64_t fed()
         uint64_t n_delivered()
         cbool is_hungry()
         void set_batch_size(size_t batch_size) except +

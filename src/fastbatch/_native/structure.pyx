@@ -12,6 +12,17 @@ cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
         object (*tp_alloc)(PyTypeObject *type, Py_ssize_t n)
 
+cdef extern from *:
+    """
+    /* A tuple keeps its hash from Python 3.14 on, and zeros are one. */
+    #if PY_VERSION_HEX >= 0x030E0000
+    #define fb_set_no_hash(made) ((void)(((PyTupleObject *)(made))->ob_hash = -1))
+    #else
+    #define fb_set_no_hash(made) ((void)(made))
+    #endif
+    """
+    void fb_set_no_hash(object made)
+
 
 cdef enum:
     IS_LEAF
@@ -79,7 +90,9 @@ cdef class Structure:
     cdef tuple new_tuple(self, Py_ssize_t n):
         """Room for n parts, of the class that they are handed out in if that is all there is to it."""
         if self.is_plain and self.code == IS_NAMEDTUPLE:
-            return <tuple>(<PyTypeObject *>self.factory).tp_alloc(<PyTypeObject *>self.factory, n)
+            made = <tuple>(<PyTypeObject *>self.factory).tp_alloc(<PyTypeObject *>self.factory, n)
+            fb_set_no_hash(made)
+            return made
         return PyTuple_New(n)
 
     cdef object build(self, tuple leaves, Py_ssize_t *at):

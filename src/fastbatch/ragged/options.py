@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NamedTuple
 
+from fastbatch.arguments import as_integer
 from fastbatch.ragged.values import check_pad
 
 
@@ -47,12 +47,7 @@ def check_options(options: Options) -> Options:
 
 
 def _at_least_1(name: str, value: Any) -> int:
-    if isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__}") from None
+    number = as_integer(value, name)
     if not 1 <= number < 2**31:
         raise ValueError(f"{name} must be at least 1 and below 2**31, got {number}")
     return number

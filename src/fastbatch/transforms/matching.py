@@ -82,7 +82,7 @@ def match(transforms: Any, structure: Structure, path: str = "data", first: int 
                     f"transforms of {several} of {path} must be of arrays, each once, and {key!r} is none: "
                     f"{mix!r} mixes what lies side by side in one tuple or dict"
                 )
-        if None in leaves or len(set(leaves)) != len(leaves) or not leaves:
+        if len(set(leaves)) != len(leaves) or not leaves:
             raise ValueError(f"transforms of {several} of {path} must be of arrays, each once")
         matched.mixes.append((tuple(leaf for leaf in leaves if leaf is not None), mix))
     mixed = [leaf for leaves, _ in matched.mixes for leaf in leaves]

@@ -35,8 +35,9 @@ Status Cursor::deliver_locked(Batch &batch, bool ready, std::int64_t entered) no
     next.nbytes = nbytes_of(next);
     next.has_buffers = false;
     batch.n = next.n;
-    batch.position = next.begin;
-    batch.end = next.end;
+    const bool is_fed_batch = draw_.is_fed() && batch_size() == 0;
+    batch.position = is_fed_batch ? next.position : next.begin;
+    batch.end = is_fed_batch ? next.position + next.n : next.end;
     batch.number = n_delivered_++;
     for (std::size_t i = 0; i < engine_.n_columns(); ++i) batch.buffers[i] = next.buffers[i];
     delivered_.store(next.end, std::memory_order_relaxed);

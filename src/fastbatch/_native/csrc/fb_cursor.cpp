@@ -76,6 +76,11 @@ void Cursor::feed_batch(const void *rows, std::size_t n, std::uint64_t position)
     draw_.feed_batch(rows, n, position);
 }
 
+void Cursor::feed_batch(const void *rows, std::size_t n) {
+    const Lock lock(engine_.mutex_);
+    draw_.feed_batch(rows, n, draw_.position() + draw_.n_waiting());
+}
+
 void Cursor::end_feed() {
     const Lock lock(engine_.mutex_);
     draw_.end_feed();
@@ -97,11 +102,6 @@ std::uint64_t Cursor::n_delivered() {
 std::size_t Cursor::n_waiting() {
     const Lock lock(engine_.mutex_);
     return draw_.n_waiting();
-}
-
-std::uint64_t Cursor::fed() {
-    const Lock lock(engine_.mutex_);
-    return draw_.position() + draw_.n_waiting();
 }
 
 bool Cursor::is_hungry() {

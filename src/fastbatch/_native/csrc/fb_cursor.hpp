@@ -46,7 +46,7 @@ struct Refusal {
 struct Batch {
     std::size_t n = 0;
     std::uint64_t number = 0;
-    std::uint64_t position = 0;  // in the epoch, of the batch of all ranks
+    std::uint64_t position = 0;  // in the epoch, of the batch of all ranks; of one that was fed as such, its own
     std::uint64_t end = 0;       // behind it
     Buffer **buffers = nullptr;  // the receiver's array, with room for one per column
 };
@@ -78,12 +78,12 @@ class Cursor {
     void feed(const void *rows, std::size_t n);
     // Or a batch, of whose rows the first is the one at `position` of all ranks: what is drawn for them depends on it.
     void feed_batch(const void *rows, std::size_t n, std::uint64_t position);
+    // The same of one rank, which has all rows.
+    void feed_batch(const void *rows, std::size_t n);
     void end_feed();
     // What was fed and not delivered is dropped, to be fed once more. Returns whether end_feed() was called.
     bool forget_fed();
     std::size_t n_waiting();
-    // Rows before the next ones that are fed, as one rank counts them.
-    std::uint64_t fed();
     // Whether more rows have to be fed for everyone to have work: for whoever asks, and for those who fill ahead.
     bool is_hungry();
 
@@ -145,7 +145,7 @@ class Cursor {
 
     struct Ticket {
         std::uint64_t position = 0;    // of the first row in the epoch's order
-        std::uint64_t begin = 0, end = 0;  // of the rows of all ranks
+        std::uint64_t begin = 0, end = 0;  // of the rows of all ranks; where batches are fed, of those that were
         std::size_t n = 0;
         std::size_t n_ahead = 0;  // rows beyond it that columns are told of
         std::size_t n_parts = 0, n_claimed = 0, n_done = 0;

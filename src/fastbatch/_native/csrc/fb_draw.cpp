@@ -34,6 +34,7 @@ void *Draw::release_order() noexcept { return std::exchange(order_, nullptr); }
 
 void Draw::seek(std::uint64_t position) noexcept {
     head_ = tail_ = 0;
+    fed_.clear();
     position_ = reached_ = position;
 }
 

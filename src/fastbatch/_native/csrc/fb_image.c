@@ -238,7 +238,7 @@ uint64_t fb_image_fill(const fb_column *column, const fb_rows *rows, void *slot,
     const fb_image_column *image = (const fb_image_column *)column;
     fb_walk walk = fb_walk_begin(&image->source, rows);
     double stage[STAGE_NBYTES / sizeof(double)];
-    memset(stage, 0, sizeof stage); /* what a source does not have is cast, too, before it is covered */
+    memset(stage, 0, sizeof stage); /* what a source does not have is cast, too, unless it is of zeros covered then */
     const int is_alike = image->is_planar == image->to_planar || image->n_channels == 1;
     for (size_t i = 0; i < rows->n; ++i) {
         const char *source = fb_walk_next(&walk, i);

@@ -42,7 +42,7 @@ FB_INLINE fb_walk fb_walk_begin(const fb_source *source, const fb_rows *rows) {
     fb_walk walk = {source, rows, row_nbytes >= FB_WALK_LONG_NBYTES || n == 0 ? 1 : n, rows->n + rows->n_ahead, 0};
     if (row_nbytes == 0) walk.n_known = 0;
     if (rows->n_warm >= walk.group)
-        walk.n_sent = walk.group; /* by the fill before */
+        walk.n_sent = walk.group; /* by the fill before, unless that was a shorter one */
     else
         fb_walk_send(&walk);
     return walk;
