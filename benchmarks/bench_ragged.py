@@ -145,7 +145,7 @@ CASES = [
         goals=(Faster(fastbatch_loader, NUMPY, 10), Faster(fastbatch_tensors, (torch_pad_sequence,), 20)),
         unit="batch",
     )
-    for name, n, size, calls in [("cached", 8_000, "4 MB", 10), ("large", 200_000, "103 MB", 1)]
+    for name, n, size, calls in [("cached", 8_000, "4 MB", 60), ("large", 200_000, "103 MB", 3)]
 ]
 
 
