@@ -121,7 +121,7 @@ def draw(path, machine, records):
     within = [goal for goal in goals if goal["kind"] == Within.__name__.lower()]
     panels = [
         (faster, "times faster than ...", "log", "#2a6f97"),
-        (within, "time of bare C = 1", "linear", "#b08968"),
+        (within, "time of what sets the limit = 1", "linear", "#b08968"),
     ]
     panels = [panel for panel in panels if panel[0]]
     if not panels:
