@@ -29,40 +29,30 @@ FB_INLINE void copy_in_pieces(char *FB_RESTRICT out, const char *FB_RESTRICT row
     memcpy(out + nbytes - 16, row + nbytes - 16, 16);
 }
 
-#define DEFINE_PREFETCH(level)                                                                        \
-    FB_INLINE void prefetch_##level(const char *row, size_t nbytes) {                                 \
-        /* First and last line without a branch, which would mispredict; long rows line by line. */   \
-        for (size_t at = FB_CACHE_LINE; at < nbytes; at += FB_CACHE_LINE)                             \
-            FB_PREFETCH_##level(row + at);                                                            \
-        FB_PREFETCH_##level(row);                                                                     \
-        FB_PREFETCH_##level(row + nbytes - 1);                                                        \
-    }
-DEFINE_PREFETCH(L1)
-DEFINE_PREFETCH(L2)
-
 typedef void (*gather_function)(const fb_source *source, const fb_rows *rows, size_t ahead, char *FB_RESTRICT out);
 
 /* The rows wanted next are prefetched too: with many small batches most of the time would else go by waiting for the
  * first rows of each. */
-#define DEFINE_GATHER(name, level, index_type, width, copy)                                                          \
-    static void name(const fb_source *source, const fb_rows *rows, size_t ahead, char *FB_RESTRICT out) {            \
-        const index_type *index = (const index_type *)rows->index;                                                   \
-        const char *base = source->rows;                                                                             \
-        const int64_t stride = source->stride;                                                                       \
-        const size_t nbytes = (width) > 0 ? (size_t)(width) : source->row_nbytes, n = rows->n;                       \
-        const size_t known = n + rows->n_ahead;                                                                      \
-        const size_t first = ahead < known ? ahead : known;                                                          \
-        for (size_t i = rows->n_warm; i < first; ++i) prefetch_##level(base + (int64_t)index[i] * stride, nbytes);   \
-        const size_t covered = first == 0 ? 0 : (known - first < n ? known - first : n); /* prefetch another row */  \
-        size_t i = 0;                                                                                                \
-        for (; i < covered; ++i) {                                                                                   \
-            prefetch_##level(base + (int64_t)index[i + first] * stride, nbytes);                                     \
-            copy(out + i * nbytes, base + (int64_t)index[i] * stride, nbytes);                                       \
-        }                                                                                                            \
-        for (; i < n; ++i) copy(out + i * nbytes, base + (int64_t)index[i] * stride, nbytes);                        \
+#define DEFINE_GATHER(name, level, index_type, width, copy)                                                         \
+    static void name(const fb_source *source, const fb_rows *rows, size_t ahead, char *FB_RESTRICT out) {           \
+        const index_type *index = (const index_type *)rows->index;                                                  \
+        const char *base = source->rows;                                                                            \
+        const int64_t stride = source->stride;                                                                      \
+        const size_t nbytes = (width) > 0 ? (size_t)(width) : source->row_nbytes, n = rows->n;                      \
+        const size_t known = n + rows->n_ahead;                                                                     \
+        const size_t first = ahead < known ? ahead : known;                                                         \
+        for (size_t i = rows->n_warm; i < first; ++i)                                                               \
+            fb_send_for_##level(base + (int64_t)index[i] * stride, nbytes);                                         \
+        const size_t covered = first == 0 ? 0 : (known - first < n ? known - first : n); /* prefetch another row */ \
+        size_t i = 0;                                                                                               \
+        for (; i < covered; ++i) {                                                                                  \
+            fb_send_for_##level(base + (int64_t)index[i + first] * stride, nbytes);                                 \
+            copy(out + i * nbytes, base + (int64_t)index[i] * stride, nbytes);                                      \
+        }                                                                                                           \
+        for (; i < n; ++i) copy(out + i * nbytes, base + (int64_t)index[i] * stride, nbytes);                       \
     }
 
-#define DEFINE_GATHERS(name, width, copy)                        \
+#define DEFINE_GATHERS(name, width, copy)                            \
     DEFINE_GATHER(gather_##name##_l1_u32, L1, uint32_t, width, copy) \
     DEFINE_GATHER(gather_##name##_l1_u64, L1, uint64_t, width, copy) \
     DEFINE_GATHER(gather_##name##_l2_u32, L2, uint32_t, width, copy) \

@@ -114,7 +114,8 @@ DEFINE_LEVEL(avx512, FB_TARGET_AVX512, MINUS_FUSED)
     {add_u8_##level,  add_i8_##level,   add_i16_##level, add_u16_##level, add_i32_##level, \
      add_f16_##level, add_bf16_##level, add_f32_##level, add_f64_##level}
 static const add_function adds[FB_SIMD_LEVELS][FB_TYPES] = {ADDS(baseline), ADDS(avx2), ADDS(avx512)};
-static const size_t type_nbytes[FB_TYPES] = {1, 1, 2, 2, 4, 2, 2, 4, 8};
+static const size_t type_nbytes[FB_TYPES] = {NBYTES_u8,  NBYTES_i8,   NBYTES_i16, NBYTES_u16, NBYTES_i32,
+                                             NBYTES_f16, NBYTES_bf16, NBYTES_f32, NBYTES_f64};
 
 static double number_at(enum fb_type type, const char *at) {
     switch (type) {

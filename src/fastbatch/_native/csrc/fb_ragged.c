@@ -196,43 +196,38 @@ uint64_t fb_lengths_fill(const fb_column *column, const fb_rows *rows, void *slo
     return 0;
 }
 
-uint64_t fb_packed_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
-    const fb_ragged ragged = ((const fb_ragged_column *)column)->ragged;
+/* One loop for both: a constant `is_cast` leaves one of them. */
+FB_INLINE uint64_t fill_packed(const fb_column *column, const fb_rows *rows, void *slot, int is_cast) {
+    const fb_ragged_column *packed = (const fb_ragged_column *)column;
+    const fb_ragged ragged = packed->ragged;
+    const size_t element_nbytes = is_cast ? packed->cast.nbytes : ragged.element_nbytes;
     char *out = (char *)slot;
     size_t total = 0;
-    (void)context;
     (void)find_longest(&ragged, rows);
     const look_ahead ahead = begin_look_ahead(&ragged, rows);
     for (size_t i = 0; i < rows->n; ++i) {
         if (i < ahead.end) send_for(&ragged, rows, i + ahead.n, ahead.to_l2);
         const run run = run_at(&ragged, rows, i);
-        const size_t nbytes = run.n * ragged.element_nbytes;
-        memcpy(out, run.elements, nbytes);
-        out += nbytes;
+        if (is_cast)
+            cast_run(&packed->cast, run, out);
+        else
+            memcpy(out, run.elements, run.n * element_nbytes);
+        out += run.n * element_nbytes;
         total += run.n;
     }
-    const fb_extent extent = {(int64_t)total, total * ragged.element_nbytes};
+    const fb_extent extent = {(int64_t)total, total * element_nbytes};
     fb_store_extent(column, slot, rows->n, extent);
     return 0;
 }
 
-uint64_t fb_packed_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
-    const fb_ragged_column *packed = (const fb_ragged_column *)column;
-    const fb_ragged ragged = packed->ragged;
-    char *out = (char *)slot;
-    size_t total = 0;
+uint64_t fb_packed_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
     (void)context;
-    (void)find_longest(&ragged, rows);
-    const look_ahead ahead = begin_look_ahead(&ragged, rows);
-    for (size_t i = 0; i < rows->n; ++i) {
-        if (i < ahead.end) send_for(&ragged, rows, i + ahead.n, ahead.to_l2);
-        const run run = run_at(&ragged, rows, i);
-        cast_run(&packed->cast, run, out + total * packed->cast.nbytes);
-        total += run.n;
-    }
-    const fb_extent extent = {(int64_t)total, total * packed->cast.nbytes};
-    fb_store_extent(column, slot, rows->n, extent);
-    return 0;
+    return fill_packed(column, rows, slot, 0);
+}
+
+uint64_t fb_packed_cast_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {
+    (void)context;
+    return fill_packed(column, rows, slot, 1);
 }
 
 uint64_t fb_bounds_fill(const fb_column *column, const fb_rows *rows, void *slot, const fb_context *context) {

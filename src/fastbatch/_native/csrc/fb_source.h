@@ -12,4 +12,15 @@ typedef struct fb_source {
     uint64_t n_rows;
 } fb_source;
 
+/* Sends for a row, of a byte at least: first and last line without a branch, which would mispredict; long rows line by
+ * line. */
+#define FB_DEFINE_SEND_FOR(level)                                                                        \
+    FB_INLINE void fb_send_for_##level(const char *row, size_t nbytes) {                                 \
+        for (size_t at = FB_CACHE_LINE; at < nbytes; at += FB_CACHE_LINE) FB_PREFETCH_##level(row + at); \
+        FB_PREFETCH_##level(row);                                                                        \
+        FB_PREFETCH_##level(row + nbytes - 1);                                                           \
+    }
+FB_DEFINE_SEND_FOR(L1)
+FB_DEFINE_SEND_FOR(L2)
+
 #endif

@@ -27,12 +27,7 @@ FB_INLINE void fb_walk_send(fb_walk *walk) {
     const size_t row_nbytes = walk->source->row_nbytes;
     const size_t nbytes = row_nbytes < FB_WALK_SENT_NBYTES ? row_nbytes : FB_WALK_SENT_NBYTES;
     const size_t end = walk->n_sent + walk->group < walk->n_known ? walk->n_sent + walk->group : walk->n_known;
-    for (size_t i = walk->n_sent; i < end; ++i) {
-        const char *row = fb_walk_row(walk, i);
-        for (size_t at = FB_CACHE_LINE; at < nbytes; at += FB_CACHE_LINE) FB_PREFETCH_L2(row + at);
-        FB_PREFETCH_L2(row);
-        FB_PREFETCH_L2(row + nbytes - 1);
-    }
+    for (size_t i = walk->n_sent; i < end; ++i) fb_send_for_L2(fb_walk_row(walk, i), nbytes);
     walk->n_sent += walk->group;
 }
 
